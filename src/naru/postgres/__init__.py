@@ -1,0 +1,31 @@
+"""One PostgreSQL: find installations, run a server, connect, read positions. No policy."""
+
+from __future__ import annotations
+
+from naru.postgres.connect import Connection, connect, explain, fetch_all, fetch_one, fetch_value
+from naru.postgres.dsn import Dsn
+from naru.postgres.installation import Installation, find_installations, newest, oldest
+from naru.postgres.lsn import Lsn
+from naru.postgres.passwords import generate_password, scram_secret
+from naru.postgres.server import LocalServer, initialise, server_command, write_settings
+
+__all__ = [
+    "Connection",
+    "Dsn",
+    "Installation",
+    "LocalServer",
+    "Lsn",
+    "connect",
+    "explain",
+    "fetch_all",
+    "fetch_one",
+    "fetch_value",
+    "find_installations",
+    "generate_password",
+    "initialise",
+    "newest",
+    "oldest",
+    "scram_secret",
+    "server_command",
+    "write_settings",
+]

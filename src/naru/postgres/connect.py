@@ -1,0 +1,149 @@
+"""One way to connect, and one way to say why a server refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import sql
+
+from naru.errors import (
+    DeadlineError,
+    NaruError,
+    NotPermittedError,
+    ServerError,
+    UnreachableError,
+)
+from naru.postgres.dsn import Dsn
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+Query: TypeAlias = "str | sql.SQL | sql.Composed"
+
+CONNECT_SECONDS = 10
+
+# A server that goes silent is noticed within about half a minute.
+_KEEPALIVES = {
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
+
+def connect(
+    dsn: Dsn,
+    *,
+    purpose: str,
+    autocommit: bool = True,
+    replication: bool = False,
+    seconds: int = CONNECT_SECONDS,
+    settings: dict[str, str] | None = None,
+    prepare: bool = True,
+) -> Connection:
+    """Connect within `seconds`; `purpose` shows as `naru: purpose` in pg_stat_activity.
+
+    `replication` opens a logical replication connection (slots, snapshots). `settings`
+    are set for the session at connection time (not through a pooler). `prepare=False`
+    never prepares statements, as transaction pooling needs. Raises UnreachableError or
+    NotPermittedError, with the remedy.
+    """
+    extra = {**_KEEPALIVES, "application_name": f"naru: {purpose}"}
+    extra["connect_timeout"] = str(max(2, seconds))
+    if replication:
+        extra["replication"] = "database"
+    if settings:
+        words = " ".join(f"-c {key}={_escaped(value)}" for key, value in settings.items())
+        extra["options"] = f"{dsn.parameters.get('options', '')} {words}".strip()
+    try:
+        connection = psycopg.connect(
+            dsn.with_(**extra).conninfo(), autocommit=autocommit, cursor_factory=psycopg.Cursor
+        )
+    except psycopg.Error as error:
+        raise explain(error, dsn) from error
+    if not prepare or replication:
+        connection.prepare_threshold = None
+    return connection
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def fetch_all(
+    connection: Connection, query: Query, values: Sequence[Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """Run `query` and give all rows."""
+    return connection.execute(query, values).fetchall()
+
+
+def fetch_one(
+    connection: Connection, query: Query, values: Sequence[Any] | None = None
+) -> tuple[Any, ...]:
+    """Run `query`, which gives one row. Raises ServerError if there is none."""
+    row = connection.execute(query, values).fetchone()
+    if row is None:
+        raise ServerError("a query that must give a row gave none")
+    return row
+
+
+def fetch_value(connection: Connection, query: Query, values: Sequence[Any] | None = None) -> Any:
+    """Run `query` and give the first column of its first row; None if there is no row."""
+    row = connection.execute(query, values).fetchone()
+    return row[0] if row else None
+
+
+def explain(error: psycopg.Error, dsn: Dsn, doing: str = "") -> NaruError:
+    """Turn a driver's error into ours: what happened, where, what to do; SQLSTATE kept."""
+    state = error.sqlstate
+    said = _first_line(str(error), dsn)
+    while_ = f" while {doing}" if doing else ""
+    if state is None and isinstance(error, psycopg.OperationalError):
+        return _explain_connection(said, dsn, while_)
+    for prefix, (text, remedy) in _BY_STATE.items():
+        if state and state.startswith(prefix):
+            return NotPermittedError(
+                f"{dsn}: {text}{while_}: {said}", remedy=remedy, sqlstate=state
+            )
+    if state in {"57014", "55P03"}:
+        return DeadlineError(f"{dsn}: gave up{while_}: {said}", sqlstate=state)
+    if state and (state.startswith("08") or state in {"57P01", "57P02", "57P03"}):
+        return UnreachableError(f"{dsn}: connection lost{while_}: {said}", sqlstate=state)
+    return ServerError(f"{dsn}: the server refused{while_}: {said}", sqlstate=state)
+
+
+_BY_STATE = {
+    "28": ("not let in", "check user, password and pg_hba.conf of that server"),
+    "42501": ("not permitted", "grant the privilege, or log in as a role that has it"),
+    "3D000": ("no such database", "check the database's name, or create it"),
+    "53300": ("no connection free", "raise max_connections, or end idle sessions"),
+}
+
+
+def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
+    lower = said.lower()
+    if "password" in lower or "authentication" in lower or "pg_hba" in lower:
+        return NotPermittedError(
+            f"{dsn}: not let in{while_}: {said}",
+            remedy="check user and password (passfile or PGPASSWORD) and the server's pg_hba.conf",
+        )
+    if "does not exist" in lower:
+        return NotPermittedError(
+            f"{dsn}: {said}", remedy="check the names of database and role, or create them"
+        )
+    return UnreachableError(
+        f"{dsn}: cannot reach the server{while_}: {said}",
+        remedy="check that it runs and listens at that address, and no firewall is between",
+    )
+
+
+def _first_line(text: str, dsn: Dsn) -> str:
+    """The telling part of libpq's message, without its preamble and without secrets."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    line = lines[0] if lines else "no message"
+    for mark in ("FATAL:  ", "ERROR:  "):
+        if mark in line:
+            line = line.split(mark, 1)[1]
+    secret = dsn.parameters.get("password")
+    return line.replace(secret, "***") if secret else line

@@ -1,0 +1,21 @@
+"""What the user declares in naru.toml, checked at the edge. An empty file is the reference lab."""
+
+from __future__ import annotations
+
+from naru.spec.model import (
+    EnvironmentSpec,
+    GroundSpec,
+    ServiceSpec,
+    SourceSpec,
+    Spec,
+    TrafficSpec,
+)
+
+__all__ = [
+    "EnvironmentSpec",
+    "GroundSpec",
+    "ServiceSpec",
+    "SourceSpec",
+    "Spec",
+    "TrafficSpec",
+]

@@ -1,0 +1,26 @@
+"""This machine: one way to run a process, to wait, to write a file, to choose an account.
+
+Nothing here knows of PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from naru.system.account import Account, server_account
+from naru.system.files import give_to, private_folder, write_atomically
+from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
+from naru.system.waiting import Deadline, wait_until
+
+__all__ = [
+    "Account",
+    "Completed",
+    "Deadline",
+    "arguments_of",
+    "give_to",
+    "is_alive",
+    "private_folder",
+    "run",
+    "server_account",
+    "spawn",
+    "wait_until",
+    "write_atomically",
+]

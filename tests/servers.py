@@ -1,0 +1,103 @@
+"""PostgreSQL servers that tests start themselves, on free ports, and take away again.
+
+A test run that died leaves its folder behind with the process ids; the next run ends
+those processes (only if they still serve that very folder) and removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from naru.postgres import LocalServer, find_installations, generate_password
+from naru.postgres.installation import Installation
+from naru.system import arguments_of, is_alive, private_folder, server_account
+
+HOME = Path(tempfile.gettempdir()) / f"naru-tests-{os.geteuid()}"
+
+LOGICAL = {
+    "wal_level": "logical",
+    "max_wal_senders": "20",
+    "max_replication_slots": "20",
+    "max_logical_replication_workers": "12",
+    "max_worker_processes": "24",
+    "max_prepared_transactions": "5",
+    "fsync": "off",
+    "shared_buffers": "128MB",
+    "wal_sender_timeout": "10s",
+    "timezone": "Asia/Seoul",
+}
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def old_installation() -> Installation:
+    """The oldest PostgreSQL here, as the lab's old side takes."""
+    return find_installations()[0]
+
+
+def new_installation() -> Installation:
+    """The newest PostgreSQL here, as the lab's service takes."""
+    return find_installations()[-1]
+
+
+def reap() -> None:
+    """End servers that a test run which died has left, and remove their folders."""
+    for session in HOME.glob("*") if HOME.exists() else ():
+        owner = session.name.partition("-")[0]
+        if owner.isdigit() and is_alive(int(owner)):
+            continue
+        for pid_file in session.glob("*/postmaster.pid"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                pid = int(pid_file.read_text().split()[0])
+                if str(pid_file.parent) in arguments_of(pid):
+                    os.kill(pid, signal.SIGQUIT)
+        shutil.rmtree(session, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def session_folder() -> Iterator[Path]:
+    """A folder that the servers' account can reach, named after this process, removed after."""
+    account = server_account()
+    private_folder(HOME, mode=0o755)
+    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=HOME))
+    private_folder(folder, mode=0o755, owner=account)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_server(
+    folder: Path,
+    name: str,
+    installation: Installation,
+    *,
+    logical: bool = True,
+    **settings: str,
+) -> LocalServer:
+    """A server of our own on a free port of 127.0.0.1, not started yet."""
+    chosen = {**LOGICAL, **settings}
+    if not logical:
+        chosen["wal_level"] = "replica"
+    return LocalServer(
+        installation=installation,
+        data=folder / name,
+        host="127.0.0.1",
+        port=free_port(),
+        superuser="postgres",
+        password=generate_password(),
+        account=server_account(),
+        settings=chosen,
+    )
