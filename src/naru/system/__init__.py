@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from naru.system.account import Account, server_account
 from naru.system.files import give_to, private_folder, write_atomically
+from naru.system.observer import SILENT, Observer
 from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
 from naru.system.waiting import Deadline, wait_until
 
 __all__ = [
+    "SILENT",
     "Account",
     "Completed",
     "Deadline",
+    "Observer",
     "arguments_of",
     "give_to",
     "is_alive",
