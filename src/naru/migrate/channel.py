@@ -1,0 +1,297 @@
+"""A channel carries changes one way: publication and slot here, subscription there.
+
+Every act is idempotent: it looks first, so that a killed run can be taken up anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import psycopg
+from psycopg import sql
+
+from naru.errors import DeadlineError, RefusedError
+from naru.migrate.names import Relation
+from naru.migrate.sides import Side, execute_composed, observe_server
+from naru.postgres import Connection, Lsn, explain, fetch_value
+from naru.system import wait_until
+
+RELEASE_SECONDS = 30.0
+"""How long a walsender may take to let go of its slot after its subscription stopped."""
+
+_TABLES_PER_STATEMENT = 1000
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Changes of `tables` flow from `origin` to `destination` under one name."""
+
+    name: str
+    origin: Side
+    destination: Side
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        return sql.Identifier(self.name)
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """How a channel is doing."""
+
+    exists: bool
+    enabled: bool
+    connected: bool
+    confirmed: Lsn | None
+    """Everything before it has been applied and is durable at the destination."""
+    current: Lsn
+    """The origin's end of WAL."""
+    retained_bytes: int
+    """WAL that the slot holds back at the origin."""
+    wal_status: str
+    errors: int
+    seconds: float
+    """The walsender's own measure of the delay; 0 when idle."""
+
+    @property
+    def lag_bytes(self) -> int:
+        return max(0, self.current - self.confirmed) if self.confirmed is not None else 0
+
+
+def publish(channel: Channel, tables: Sequence[tuple[Relation, bool]], at: Connection) -> None:
+    """Create the publication at the origin; `tables` with whether each is partitioned."""
+    query = "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %s"
+    if fetch_value(at, query, [channel.name]):
+        return
+    with at.transaction():
+        execute_composed(at, "CREATE PUBLICATION {name}", name=channel.identifier)
+        rest = iter(tables)
+        while some := list(islice(rest, _TABLES_PER_STATEMENT)):
+            execute_composed(
+                at,
+                "ALTER PUBLICATION {name} ADD TABLE {tables}",
+                name=channel.identifier,
+                tables=_table_list(some),
+            )
+
+
+def republish(channel: Channel, tables: Sequence[tuple[Relation, bool]], at: Connection) -> None:
+    """Let an existing publication carry only `tables`."""
+    if tables:
+        execute_composed(
+            at,
+            "ALTER PUBLICATION {name} SET TABLE {tables}",
+            name=channel.identifier,
+            tables=_table_list(tables),
+        )
+
+
+def _table_list(tables: Sequence[tuple[Relation, bool]]) -> sql.Composed:
+    # ONLY: an inheritance child is listed by itself. A partitioned root stands for all.
+    return sql.SQL(", ").join(
+        relation.identifier if partitioned else sql.SQL("ONLY {}").format(relation.identifier)
+        for relation, partitioned in tables
+    )
+
+
+def create_slot(channel: Channel, at: Connection) -> None:
+    """Create the slot at the origin without a snapshot; survives a failover from 17 on."""
+    if slot_exists(channel, at):
+        return
+    if observe_server(at).major >= 17:
+        query = (
+            "SELECT pg_catalog.pg_create_logical_replication_slot(%s, 'pgoutput', failover => true)"
+        )
+    else:
+        query = "SELECT pg_catalog.pg_create_logical_replication_slot(%s, 'pgoutput')"
+    at.execute(query, [channel.name])
+
+
+def create_slot_with_snapshot(channel: Channel, replication: Connection) -> tuple[str, Lsn]:
+    """Create the slot; give the exported snapshot's name and the slot's consistent point.
+
+    The snapshot lives as long as `replication` stays open and idle.
+    """
+    major = replication.info.server_version // 10000
+    option = "(SNAPSHOT 'export')" if major >= 15 else "EXPORT_SNAPSHOT"
+    query = sql.SQL("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput " + option)
+    try:
+        row = replication.execute(query.format(channel.identifier)).fetchone()
+    except psycopg.Error as error:
+        raise explain_slot(error, channel) from error
+    if row is None:
+        raise RefusedError(f"{channel.origin}: no answer to CREATE_REPLICATION_SLOT {channel.name}")
+    return str(row[2]), Lsn.parse(row[1])
+
+
+def explain_slot(error: psycopg.Error, channel: Channel) -> Exception:
+    """Say why a slot could not be made; the common reasons have remedies of their own."""
+    known = {
+        "53400": (
+            "all replication slots are in use",
+            "raise max_replication_slots, or drop a slot that nobody reads"
+            " (SELECT slot_name, active FROM pg_replication_slots)",
+        ),
+        "42710": (
+            f"a slot named {channel.name} exists already",
+            "another migration of this name is under way, or was left: `naru migrate abort`",
+        ),
+        "55000": (
+            "logical decoding is not possible",
+            "ALTER SYSTEM SET wal_level = 'logical', and restart the server",
+        ),
+    }
+    if error.sqlstate in known:
+        text, remedy = known[error.sqlstate]
+        return RefusedError(f"{channel.origin}: {text}", remedy=remedy, sqlstate=error.sqlstate)
+    return explain(error, channel.origin.dsn, "making a replication slot")
+
+
+def slot_exists(channel: Channel, at: Connection) -> bool:
+    query = "SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = %s"
+    return bool(fetch_value(at, query, [channel.name]))
+
+
+def advance_slot(channel: Channel, at: Connection) -> Lsn:
+    """Move an idle slot up to the end of the flushed WAL, and give where it stands."""
+    query = (
+        "SELECT end_lsn FROM pg_catalog.pg_replication_slot_advance("
+        "%s, pg_catalog.pg_current_wal_flush_lsn())"
+    )
+    return Lsn.parse(fetch_value(at, query, [channel.name]))
+
+
+def subscribe(channel: Channel, at_origin: Connection, at: Connection) -> None:
+    """Create the subscription, disabled, at the destination, on the slot as it stands.
+
+    With synchronous standbys at the destination each applied transaction waits for them:
+    otherwise the slot would move past changes that a failover there could lose.
+    """
+    if _subscription_enabled(channel, at) is not None:
+        return
+    facts = observe_server(at)
+    origin_major = at_origin.info.server_version // 10000
+    options: list[sql.Composable] = [
+        sql.SQL("create_slot = false, copy_data = false, enabled = false, slot_name = {}").format(
+            sql.Literal(channel.name)
+        ),
+        sql.SQL("synchronous_commit = {}").format(
+            sql.SQL("on" if facts.has_synchronous_standbys else "off")
+        ),
+    ]
+    if facts.major >= 14 and origin_major >= 14:
+        # Huge transactions are sent while they run, not collected at the origin.
+        options.append(sql.SQL("streaming = on"))
+    with at.transaction():
+        if facts.is_superuser:
+            at.execute("SET LOCAL log_statement = 'none'")
+            at.execute("SET LOCAL log_min_duration_statement = -1")
+            at.execute("SET LOCAL log_min_error_statement = 'panic'")
+        execute_composed(
+            at,
+            "CREATE SUBSCRIPTION {name} CONNECTION {conninfo} PUBLICATION {name} WITH ({options})",
+            name=channel.identifier,
+            conninfo=sql.Literal(channel.origin.conninfo_for_peer(at_origin)),
+            options=sql.SQL(", ").join(options),
+        )
+
+
+def enable(channel: Channel, at: Connection) -> None:
+    """Let changes flow."""
+    execute_composed(at, "ALTER SUBSCRIPTION {name} ENABLE", name=channel.identifier)
+
+
+def disable(channel: Channel, at: Connection) -> None:
+    """Stop changes; the slot keeps its place."""
+    if _subscription_enabled(channel, at):
+        execute_composed(at, "ALTER SUBSCRIPTION {name} DISABLE", name=channel.identifier)
+
+
+def _subscription_enabled(channel: Channel, at: Connection) -> bool | None:
+    """Whether it is enabled; None if there is none."""
+    query = """
+        SELECT subenabled FROM pg_catalog.pg_subscription WHERE subname = %s
+        AND subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    """
+    value = fetch_value(at, query, [channel.name])
+    return None if value is None else bool(value)
+
+
+def drop_destination(channel: Channel, at: Connection) -> None:
+    """Drop the subscription without touching the slot: the other side may be out of reach."""
+    if _subscription_enabled(channel, at) is None:
+        return
+    disable(channel, at)
+    execute_composed(
+        at, "ALTER SUBSCRIPTION {name} SET (slot_name = NONE)", name=channel.identifier
+    )
+    execute_composed(at, "DROP SUBSCRIPTION {name}", name=channel.identifier)
+
+
+def drop_origin(channel: Channel, at: Connection) -> None:
+    """Drop slot and publication; waits for a walsender that still holds the slot."""
+    release_slot(channel, at)
+    if slot_exists(channel, at):
+        at.execute("SELECT pg_catalog.pg_drop_replication_slot(%s)", [channel.name])
+    execute_composed(at, "DROP PUBLICATION IF EXISTS {name}", name=channel.identifier)
+
+
+def release_slot(channel: Channel, at: Connection) -> None:
+    """Wait until nobody holds the slot; end a walsender that will not go."""
+    query = "SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = %s"
+
+    def is_free() -> bool:
+        return fetch_value(at, query, [channel.name]) is None
+
+    try:
+        wait_until(is_free, f"slot {channel.name} to be let go", 2.0, every=0.05)
+    except DeadlineError:
+        at.execute(
+            "SELECT pg_catalog.pg_terminate_backend(active_pid)"
+            " FROM pg_catalog.pg_replication_slots WHERE slot_name = %s AND active",
+            [channel.name],
+        )
+        wait_until(is_free, f"slot {channel.name} to be let go", RELEASE_SECONDS, every=0.1)
+
+
+def observe(channel: Channel, at_origin: Connection, at_destination: Connection) -> ChannelFacts:
+    """How the channel is doing, seen from both ends."""
+    row = at_origin.execute(
+        """
+        SELECT s.confirmed_flush_lsn::text, pg_catalog.pg_current_wal_insert_lsn()::text,
+               coalesce(pg_catalog.pg_current_wal_insert_lsn() - s.restart_lsn, 0)::bigint,
+               coalesce(s.wal_status, 'unknown'), s.active,
+               coalesce(extract(epoch FROM r.replay_lag), 0)::float8
+        FROM pg_catalog.pg_replication_slots s
+        LEFT JOIN pg_catalog.pg_stat_replication r ON r.pid = s.active_pid
+        WHERE s.slot_name = %s
+        """,
+        [channel.name],
+    ).fetchone()
+    enabled = _subscription_enabled(channel, at_destination)
+    if row is None:
+        current = fetch_value(at_origin, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text")
+        return ChannelFacts(
+            False, bool(enabled), False, None, Lsn.parse(current), 0, "lost", 0, 0.0
+        )
+    return ChannelFacts(
+        exists=enabled is not None,
+        enabled=bool(enabled),
+        connected=bool(row[4]),
+        confirmed=Lsn.parse(row[0]) if row[0] else None,
+        current=Lsn.parse(row[1]),
+        retained_bytes=int(row[2]),
+        wal_status=str(row[3]),
+        errors=_errors(channel, at_destination),
+        seconds=float(row[5]),
+    )
+
+
+def _errors(channel: Channel, at: Connection) -> int:
+    """How often applying has failed, where the server counts it (15 and later)."""
+    if at.info.server_version < 150000:
+        return 0
+    query = "SELECT apply_error_count FROM pg_catalog.pg_stat_subscription_stats WHERE subname = %s"
+    return int(fetch_value(at, query, [channel.name]) or 0)

@@ -1,0 +1,141 @@
+"""The copy: parts of tables in one queue, worked off by a few threads, indexes in between."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from naru.errors import StoppedError
+from naru.migrate import ledger
+from naru.migrate.names import Relation
+from naru.migrate.parts import Part, cut, read_tables
+from naru.migrate.sides import Side
+from naru.migrate.transfer import Reader, Worker
+from naru.postgres import Connection
+from naru.system import SILENT, Observer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is left to copy: parts by size, and how large everything is."""
+
+    parts: list[Part]
+    total_bytes: int
+    done_bytes: int
+
+
+def plan(
+    source: Connection, done: set[tuple[Relation, int]], *, excluded: Iterable[Relation] = ()
+) -> Plan:
+    """Cut the source's tables into parts, and leave out those that are done.
+
+    `source` must see the copy's snapshot, so that no page is missed.
+    """
+    can_split = source.info.server_version >= 140000  # older servers scan all for a ctid range
+    left: list[Part] = []
+    total = done_bytes = 0
+    out = set(excluded)
+    for table in read_tables(source):
+        if table.relation in out:
+            continue
+        for part in cut(table, can_split=can_split):
+            total += part.bytes
+            if (table.relation, part.number) in done:
+                done_bytes += part.bytes
+            else:
+                left.append(part)
+    return Plan(left, total, done_bytes)
+
+
+@dataclass
+class _Progress:
+    """Shared between workers: what has been moved, and which tables still miss parts."""
+
+    observer: Observer
+    total: int
+    moved: int
+    rows: int = 0
+    missing: dict[Relation, int] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, size: int) -> None:
+        with self.lock:
+            self.moved += size
+            moved = min(self.moved, self.total - 1) if self.total else self.moved
+        self.observer.progress("copy", moved, self.total, "bytes", detail=f"{self.rows:,} rows")
+
+    def part_done(self, part: Part, rows: int) -> bool:
+        """Count a part; true if it was its table's last."""
+        with self.lock:
+            self.rows += rows
+            self.missing[part.table.relation] -= 1
+            return self.missing[part.table.relation] == 0
+
+
+def copy_tables(
+    reader: Reader,
+    target: Side,
+    work: Plan,
+    *,
+    batch: int,
+    jobs: int,
+    table_done: Callable[[Relation], None],
+    observer: Observer = SILENT,
+) -> int:
+    """Copy the planned parts with `jobs` workers; give the number of rows.
+
+    `table_done` is called by a worker right after a table's last part, and may do more
+    work for it (its indexes) while others go on copying. The first error stops all
+    workers and is raised; what was finished stays noted in the target's ledger.
+    """
+    progress = _Progress(observer, work.total_bytes, work.done_bytes)
+    todo: queue.SimpleQueue[Part] = queue.SimpleQueue()
+    for part in work.parts:
+        progress.missing[part.table.relation] = progress.missing.get(part.table.relation, 0) + 1
+        todo.put(part)
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def drain(number: int) -> None:
+        worker = Worker(reader, target, number)
+        try:
+            while not stop.is_set():
+                try:
+                    part = todo.get_nowait()
+                except queue.Empty:
+                    return
+                rows = worker.copy(part, batch, progress.add, stop)
+                if progress.part_done(part, rows):
+                    table_done(part.table.relation)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+        finally:
+            worker.close()
+
+    threads = [
+        threading.Thread(target=drain, args=(number,), name=f"copy {number}", daemon=True)
+        for number in range(1, jobs + 1)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=5)
+        raise
+    if errors:
+        first = next((error for error in errors if not isinstance(error, StoppedError)), errors[0])
+        raise first
+    observer.progress("copy", work.total_bytes, work.total_bytes, "bytes")
+    return progress.rows
+
+
+def already_copied(target: Connection) -> set[tuple[Relation, int]]:
+    """Parts that an earlier run has finished; empty on a fresh target."""
+    return ledger.done_parts(target) if ledger.exists(target) else set()

@@ -1,0 +1,116 @@
+"""What has been copied, kept on the target in the same transaction as the rows themselves.
+
+So a part is done if and only if its rows are there, whenever a process dies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from naru.migrate.names import OWN_SCHEMA, Relation
+from naru.migrate.parts import Part
+from naru.postgres import Connection
+
+_SCHEMA = sql.Identifier(OWN_SCHEMA)
+
+_CREATE = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.part (
+    relation text, schema text, number int, of int, batch int NOT NULL,
+    rows int8 NOT NULL, bytes int8 NOT NULL, at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (schema, relation, number));
+CREATE TABLE IF NOT EXISTS {schema}.large_object (
+    side text, loid oid, signature text NOT NULL, PRIMARY KEY (side, loid));
+"""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Sums over what has been copied so far."""
+
+    tables: int
+    rows: int
+    bytes: int
+
+
+def create(connection: Connection) -> None:
+    """Make the schema that holds the ledger, if it is not there."""
+    connection.execute(sql.SQL(_CREATE).format(schema=_SCHEMA))
+
+
+def drop(connection: Connection) -> None:
+    """Remove the ledger and its schema."""
+    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(_SCHEMA))
+
+
+def exists(connection: Connection) -> bool:
+    query = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
+    row = connection.execute(query, [f"{OWN_SCHEMA}.part"]).fetchone()
+    return bool(row and row[0])
+
+
+def note(connection: Connection, part: Part, batch: int, rows: int, size: int) -> None:
+    """Write that `part` is copied; in the transaction that copied it."""
+    connection.execute(
+        sql.SQL(
+            "INSERT INTO {}.part (schema, relation, number, of, batch, rows, bytes)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)"
+        ).format(_SCHEMA),
+        [
+            part.table.relation.schema, part.table.relation.name, part.number, part.of,
+            batch, rows, size,
+        ],
+    )  # fmt: skip
+
+
+def complete_tables(connection: Connection) -> set[Relation]:
+    """Tables of which every part has been copied."""
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT schema, relation FROM {}.part GROUP BY 1, 2 HAVING count(*) = max(of)"
+        ).format(_SCHEMA)
+    )
+    return {Relation(*row) for row in rows}
+
+
+def done_parts(connection: Connection) -> set[tuple[Relation, int]]:
+    """Parts that have been copied."""
+    rows = connection.execute(
+        sql.SQL("SELECT schema, relation, number FROM {}.part").format(_SCHEMA)
+    )
+    return {(Relation(schema, name), number) for schema, name, number in rows}
+
+
+def forget_incomplete(connection: Connection) -> list[Relation]:
+    """Empty the tables that are copied in part only, and forget their parts.
+
+    Their parts were read from a snapshot that is gone; the rest of such a table could
+    only be read from another moment.
+    """
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT schema, relation FROM {}.part GROUP BY 1, 2 HAVING count(*) < max(of)"
+        ).format(_SCHEMA)
+    ).fetchall()
+    relations = [Relation(*row) for row in rows]
+    for relation in relations:
+        with connection.transaction():
+            connection.execute(sql.SQL("TRUNCATE ONLY {}").format(relation.identifier))
+            connection.execute(
+                sql.SQL("DELETE FROM {}.part WHERE schema = %s AND relation = %s").format(_SCHEMA),
+                [relation.schema, relation.name],
+            )
+    return relations
+
+
+def totals(connection: Connection) -> Copied:
+    """How much has been copied."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT count(DISTINCT (schema, relation)), coalesce(sum(rows), 0)::int8,"
+            " coalesce(sum(bytes), 0)::int8 FROM {}.part"
+        ).format(_SCHEMA)
+    ).fetchone()
+    return Copied(*(row or (0, 0, 0)))

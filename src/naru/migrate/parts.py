@@ -1,0 +1,162 @@
+"""Which tables are copied, in which format, and into how many parts each is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from psycopg import sql
+
+from naru.migrate.names import OWN_SCHEMA, Relation
+from naru.postgres import Connection
+
+PART_BYTES = 128 * 1024 * 1024
+"""A part of a table is about this large, counting its share of TOAST."""
+
+SMALL_BYTES = 1024 * 1024
+"""Tables up to this size go through an open connection, without a program of their own."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with storage of its own: a plain table, or a leaf of a partitioned one."""
+
+    relation: Relation
+    columns: tuple[str, ...]
+    """Without generated columns, which the target computes."""
+    binary: bool
+    pages: int
+    bytes: int
+    """Heap and TOAST together."""
+    rows: int
+    """The planner's estimate, -1 if never analysed."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A range of a table's heap pages, `first` up to but without `end` (None: to the end)."""
+
+    table: Table
+    number: int
+    of: int
+    first: int
+    end: int | None
+
+    @property
+    def bytes(self) -> int:
+        return self.table.bytes // self.of
+
+    def query(self) -> sql.Composed:
+        """The COPY statement that reads this part at the source.
+
+        Parts are ranges of ctid: within one snapshot every row version lies in exactly
+        one of them, whatever its key is or whether it has one.
+        """
+        columns = sql.SQL(", ").join(sql.Identifier(name) for name in self.table.columns)
+        relation = self.table.relation.identifier
+        form = sql.SQL("(FORMAT binary)" if self.table.binary else "(FORMAT text)")
+        if self.of == 1:
+            what = sql.SQL("{} ({})").format(relation, columns)
+            if not self.table.columns:
+                what = sql.SQL("(SELECT FROM ONLY {})").format(relation)
+        else:
+            what = sql.SQL("(SELECT {} FROM ONLY {} WHERE {})").format(
+                columns, relation, self._range()
+            )
+        return sql.SQL("COPY {} TO STDOUT {}").format(what, form)
+
+    def _range(self) -> sql.Composed:
+        low = sql.SQL("ctid >= {}::pg_catalog.tid").format(sql.Literal(f"({self.first},0)"))
+        if self.end is None:
+            return sql.Composed([low])
+        high = sql.SQL("ctid < {}::pg_catalog.tid").format(sql.Literal(f"({self.end},0)"))
+        return sql.SQL("{} AND {}").format(low, high)
+
+
+def cut(table: Table, *, part_bytes: int = PART_BYTES, can_split: bool = True) -> list[Part]:
+    """Cut a table into parts of about `part_bytes`, by pages.
+
+    The last part is open-ended: the table may have grown since its pages were counted.
+    """
+    count = min(max(1, -(-table.bytes // part_bytes)), max(1, table.pages)) if can_split else 1
+    bounds: list[int | None] = [table.pages * number // count for number in range(count)]
+    return [
+        Part(table, number, count, first or 0, end)
+        for number, (first, end) in enumerate(pairwise([*bounds, None]))
+    ]
+
+
+def read_tables(connection: Connection) -> Iterator[Table]:
+    """Every table of the database that has rows of its own, largest first, streamed.
+
+    Left out: system schemas, temporary tables, tables that an extension owns and does not
+    mark for dumping, and foreign tables (their rows live elsewhere).
+    """
+    with connection.transaction(), connection.cursor(name="naru_tables") as cursor:
+        cursor.itersize = 1000
+        cursor.execute(_TABLES, {"own": OWN_SCHEMA})
+        for schema, name, columns, binary, pages, size, rows in cursor:
+            yield Table(Relation(schema, name), tuple(columns), binary, pages, size, rows)
+
+
+# Binary COPY carries the type's OID inside arrays and composites, and user types have other
+# OIDs at the target; a type without send and receive has no binary form at all.
+_TABLES = """
+WITH portable AS (
+    SELECT t.oid,
+           (t.typsend <> 0 AND t.typreceive <> 0
+            AND NOT (t.oid >= 16384 AND t.typtype = 'c')
+            AND NOT (t.typelem >= 16384 AND t.typcategory = 'A')
+            AND NOT (t.typtype = 'd' AND EXISTS (
+                SELECT FROM pg_catalog.pg_type b WHERE b.oid = t.typbasetype
+                AND (b.typelem >= 16384 OR b.typtype IN ('c', 'd', 'r', 'm') AND b.oid >= 16384)))
+            AND NOT (t.oid >= 16384 AND t.typtype IN ('r', 'm'))) AS ok
+    FROM pg_catalog.pg_type t
+)
+SELECT n.nspname, c.relname,
+       coalesce(array_agg(a.attname::text ORDER BY a.attnum)
+                FILTER (WHERE a.attnum > 0 AND a.attgenerated = ''), '{}'),
+       coalesce(bool_and(p.ok) FILTER (WHERE a.attnum > 0 AND a.attgenerated = ''), true),
+       (pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int)::int8,
+       (pg_catalog.pg_relation_size(c.oid)
+        + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0))::int8 AS size,
+       c.reltuples::int8
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN portable p ON p.oid = a.atttypid
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', %(own)s)
+  AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend d
+      LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+        AND d.deptype = 'e' AND NOT c.oid = ANY (coalesce(e.extconfig, '{}')))
+GROUP BY c.oid, n.nspname, c.relname
+ORDER BY size DESC, 1, 2
+"""
+
+
+def read_publishable(connection: Connection) -> list[tuple[Relation, bool]]:
+    """What a publication lists: plain tables, and partitioned roots in place of their leaves.
+
+    Unlogged tables leave no WAL to follow and cannot be published.
+    """
+    rows = connection.execute(
+        """
+        SELECT n.nspname, c.relname, c.relkind = 'p'
+        FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
+          AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', %(own)s)
+          AND NOT EXISTS (
+              SELECT FROM pg_catalog.pg_depend d
+              LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+              WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                AND d.deptype = 'e' AND NOT c.oid = ANY (coalesce(e.extconfig, '{}')))
+        ORDER BY 1, 2
+        """,
+        {"own": OWN_SCHEMA},
+    ).fetchall()
+    return [(Relation(schema, name), partitioned) for schema, name, partitioned in rows]

@@ -1,0 +1,118 @@
+"""The two databases of a migration, as both we and they see each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import sql
+
+from naru.postgres import Connection, Dsn, Lsn, connect, fetch_one, fetch_value
+
+# Our own statements on a user's database never wait long for a lock and are never
+# ended by a timeout meant for applications.
+SESSION = {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "5s",
+    "default_transaction_read_only": "off",
+    "synchronous_commit": "on",
+    "search_path": "",
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two databases.
+
+    `dsn` is how we reach it; `seen` is how the other server reaches it (host and port may
+    differ). `role` is `source` or `target` for the whole migration, whoever takes writes.
+    """
+
+    role: str
+    dsn: Dsn
+    seen: Dsn = field(repr=False)
+
+    @classmethod
+    def of(cls, role: str, dsn: Dsn, seen_at: str | None = None) -> Side:
+        """`seen_at`: `host:port` under which the other server reaches this one."""
+        seen = dsn
+        if seen_at:
+            host, _, port = seen_at.rpartition(":")
+            seen = dsn.with_(host=host, port=port, hostaddr=None)
+        return cls(role, dsn, seen)
+
+    def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
+        """A connection for work of ours, with our session settings."""
+        return connect(self.dsn, purpose=purpose, autocommit=autocommit, settings=SESSION)
+
+    def replication(self, purpose: str) -> Connection:
+        """A logical replication connection that no timeout ends while it idles."""
+        return connect(
+            self.dsn,
+            purpose=purpose,
+            replication=True,
+            settings={
+                "wal_sender_timeout": "0",
+                "statement_timeout": "0",
+                "idle_in_transaction_session_timeout": "0",
+            },
+        )
+
+    def conninfo_for_peer(self, connection: Connection) -> str:
+        """The connection string, with the password that `connection` used.
+
+        It goes into a subscription on the other server, whose worker must log in by
+        itself; only superusers may read it there. Never print or log it.
+        """
+        password = connection.info.password
+        local_only = ("passfile", "service", "options", "connect_timeout", "application_name")
+        seen = self.seen.with_(**dict.fromkeys(local_only))
+        return seen.with_(
+            password=password or None, dbname=self.dsn.database, connect_timeout="10"
+        ).conninfo()
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.dsn}"
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What decides how a server is spoken to."""
+
+    version: int
+    """`server_version_num`."""
+    system_identifier: int
+    is_superuser: bool
+    has_synchronous_standbys: bool
+    encoding: str
+
+    @property
+    def major(self) -> int:
+        return self.version // 10000
+
+
+def observe_server(connection: Connection) -> ServerFacts:
+    """Read the facts of the server behind `connection`."""
+    row = fetch_one(
+        connection,
+        """
+        SELECT current_setting('server_version_num')::int,
+               (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+               (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
+               current_setting('synchronous_standby_names') <> '',
+               pg_catalog.pg_encoding_to_char(encoding)
+        FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
+        """,
+    )
+    return ServerFacts(*row)
+
+
+def current_lsn(connection: Connection) -> Lsn:
+    """The end of the WAL written so far, including what is not flushed yet."""
+    return Lsn.parse(fetch_value(connection, "SELECT pg_catalog.pg_current_wal_insert_lsn()"))
+
+
+def execute_composed(connection: Connection, text: str, **parts: Any) -> None:
+    """Run a statement with `{name}` places filled by composables."""
+    connection.execute(sql.SQL(text).format(**parts))

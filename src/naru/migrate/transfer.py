@@ -1,0 +1,217 @@
+"""Moving the rows of one part: read by psql, written through libpq, in large blocks.
+
+No row passes through Python by itself. The source is read by psql, whose output is taken
+in blocks and handed to the target's COPY. The target's transaction is ours, so a part is
+there whole, and noted in the ledger, or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from naru.errors import NaruError, ServerError, StoppedError
+from naru.migrate import ledger
+from naru.migrate.parts import SMALL_BYTES, Part
+from naru.migrate.sides import Side
+from naru.postgres import Connection, explain
+from naru.system import spawn
+
+_BLOCK = 512 * 1024
+_PIPE_BYTES = 1024 * 1024
+_F_SETPIPE_SZ = 1031
+
+# Text must mean the same on both sides, whatever the databases' own settings are.
+TEXT_SETTINGS = {
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "timezone": "UTC",
+    "row_security": "off",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How parts are read at the source: in one exported snapshot, in the target's encoding."""
+
+    source: Side
+    psql: Path
+    snapshot: str
+    encoding: str
+
+
+class Worker:
+    """One pair of connections that copies parts, one after the other."""
+
+    def __init__(self, reader: Reader, target: Side, number: int) -> None:
+        self._reader = reader
+        self._target_side = target
+        self._purpose = f"copy {number}"
+        self._source: Connection | None = None
+        self._target: Connection | None = None
+
+    def close(self) -> None:
+        for connection in (self._source, self._target):
+            if connection is not None:
+                with contextlib.suppress(psycopg.Error):
+                    connection.close()
+
+    def copy(
+        self, part: Part, batch: int, moved: Callable[[int], None], stop: threading.Event
+    ) -> int:
+        """Copy one part; `moved` hears of every block's bytes. Gives the rows written.
+
+        Raises StoppedError when `stop` was set meanwhile, or when the snapshot is gone.
+        """
+        target = self._open_target()
+        size = 0
+        try:
+            with target.transaction():
+                if part.of == 1:
+                    # Rows of an earlier try go with the same transaction; new ones can be
+                    # frozen at once, which spares the target a vacuum.
+                    relation = part.table.relation.identifier
+                    target.execute(sql.SQL("TRUNCATE ONLY {}").format(relation))
+                with target.cursor() as cursor, cursor.copy(self._into(part)) as copy:
+                    for block in self._blocks(part):
+                        if stop.is_set():
+                            raise StoppedError("the copy was stopped")
+                        copy.write(block)
+                        size += len(block)
+                        moved(len(block))
+                rows = cursor.rowcount
+                ledger.note(target, part, batch, rows, size)
+        except psycopg.Error as error:
+            raise explain(error, self._target_side.dsn, f"copying {part.table.relation}") from error
+        return rows
+
+    def _into(self, part: Part) -> sql.Composed:
+        columns = sql.SQL(", ").join(sql.Identifier(name) for name in part.table.columns)
+        options = ["FORMAT binary" if part.table.binary else "FORMAT text"]
+        if part.of == 1:
+            options.append("FREEZE")
+        return sql.SQL("COPY {} {} FROM STDIN ({})").format(
+            part.table.relation.identifier,
+            sql.SQL("({})").format(columns) if part.table.columns else sql.SQL(""),
+            sql.SQL(", ".join(options)),
+        )
+
+    def _blocks(self, part: Part) -> Iterator[bytes | bytearray | memoryview]:
+        if part.table.bytes <= SMALL_BYTES:
+            return self._through_connection(part)
+        return self._through_psql(part)
+
+    def _through_connection(self, part: Part) -> Iterator[bytes | bytearray | memoryview]:
+        source = self._open_source()
+        try:
+            with source.cursor() as cursor, cursor.copy(part.query()) as copy:
+                yield from copy
+        except psycopg.Error as error:
+            raise explain(
+                error, self._reader.source.dsn, f"reading {part.table.relation}"
+            ) from error
+
+    def _through_psql(self, part: Part) -> Iterator[bytes]:
+        """Blocks of COPY output from a psql of its own."""
+        words = [
+            str(self._reader.psql), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1",
+            "--command", _BEGIN,
+            "--command", self._set_snapshot().as_string(None),
+            "--command", part.query().as_string(None),
+        ]  # fmt: skip
+        with tempfile.TemporaryFile() as said:
+            process = spawn(words, env=self._environment(), stderr=said)
+            try:
+                yield from _read_all(process)
+                code = process.wait()
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+                if process.stdout:
+                    process.stdout.close()
+            if code != 0:
+                said.seek(0)
+                raise _explain_psql(said.read().decode(errors="replace"), part, self._reader.source)
+
+    def _environment(self) -> dict[str, str]:
+        options = " ".join(
+            f"-c {key}={value.replace(' ', chr(92) + ' ')}" for key, value in TEXT_SETTINGS.items()
+        )
+        dsn = self._reader.source.dsn.with_(
+            options=options, application_name=f"naru: {self._purpose}"
+        )
+        return {**dsn.environment(), "PGCLIENTENCODING": self._reader.encoding}
+
+    def _set_snapshot(self) -> sql.Composed:
+        return sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self._reader.snapshot))
+
+    def _open_source(self) -> Connection:
+        if self._source is None:
+            source = self._reader.source.connect(self._purpose)
+            self._prepare(source)
+            source.execute(_BEGIN)
+            try:
+                source.execute(self._set_snapshot())
+            except psycopg.Error as error:
+                source.close()
+                raise _snapshot_gone(self._reader.source) from error
+            self._source = source
+        return self._source
+
+    def _open_target(self) -> Connection:
+        if self._target is None:
+            self._target = self._target_side.connect(self._purpose)
+            self._prepare(self._target)
+            # Waiting for each small part to be flushed would only cost time: the copy is
+            # done when its last transaction, a synchronous one, is.
+            self._target.execute("SET synchronous_commit = off")
+        return self._target
+
+    def _prepare(self, connection: Connection) -> None:
+        connection.execute(
+            "SELECT pg_catalog.set_config('client_encoding', %s, false)", [self._reader.encoding]
+        )
+        for key, value in TEXT_SETTINGS.items():
+            connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", [key, value])
+
+
+def _read_all(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    if process.stdout is None:
+        return
+    descriptor = process.stdout.fileno()
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
+    while block := os.read(descriptor, _BLOCK):
+        yield block
+
+
+def _snapshot_gone(source: Side) -> StoppedError:
+    return StoppedError(
+        f"{source}: the snapshot of the copy is gone (its connection was lost)",
+        remedy="run `naru migrate start` again: finished tables stay, the rest is copied anew",
+    )
+
+
+def _explain_psql(said: str, part: Part, source: Side) -> NaruError:
+    line = next((line for line in said.splitlines() if line.strip()), "no message")
+    line = line.removeprefix("psql: ").removeprefix("error: ")
+    if "snapshot" in said:
+        return _snapshot_gone(source)
+    return ServerError(f"{source}: reading {part.table.relation} failed: {line}")
