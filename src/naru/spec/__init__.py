@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from naru.spec.load import find_spec, load
 from naru.spec.model import (
     EnvironmentSpec,
     GroundSpec,
@@ -18,4 +19,6 @@ __all__ = [
     "SourceSpec",
     "Spec",
     "TrafficSpec",
+    "find_spec",
+    "load",
 ]

@@ -2,82 +2,129 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from naru.spec import rules
+
+
+def _as_text(settings: Any) -> Any:
+    """TOML's numbers and booleans, as PostgreSQL writes them."""
+    if not isinstance(settings, dict):
+        return settings
+    words = {True: "on", False: "off"}
+    return {
+        name: words[value] if isinstance(value, bool)
+        else str(value) if isinstance(value, int | float)
+        else value
+        for name, value in settings.items()
+    }  # fmt: skip
+
+
+Address = Annotated[str, rules.ADDRESS]
+Port = Annotated[int, rules.PORT]
+Version = Annotated[str, rules.VERSION]
+Settings = Annotated[dict[str, str], BeforeValidator(_as_text), rules.SETTINGS]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
 
 class EnvironmentSpec(_Table):
     """What the whole is called."""
 
-    name: str = "lab"
-    private_domain: str = "lab.internal"
+    name: Annotated[str, rules.NAME] = "lab"
+    """The environment's name; it stands in the names of processes and folders."""
+    private_domain: Annotated[str, rules.DOMAIN] = "lab.internal"
+    """The domain of the hosts' names."""
 
 
 class GroundSpec(_Table):
     """Where the hosts come from."""
 
     kind: Literal["loopback"] = "loopback"
-    network: str = "auto"
-    """`auto`, or the second octet's network such as `127.1.0.0/16`: 10.1.x.y becomes 127.1.x.y."""
-    account: str = "postgres"
+    """`loopback`: this machine, one address of 127.0.0.0/8 for each host."""
+    network: Annotated[str, rules.NETWORK] = "auto"
+    """Where the lab's 10.1.0.0/16 lies on this machine; `auto` takes the first that is free."""
+    account: Annotated[str, rules.ACCOUNT] = "postgres"
     """Whom the servers run as when naru is started as root."""
-    postgres: tuple[str, ...] = ()
-    """More folders with PostgreSQL programs."""
+    postgres: tuple[str, ...] = Field(default=(), strict=False)
+    """More folders with PostgreSQL programs (`bin` folders)."""
 
 
 class SourceSpec(_Table):
     """The old, self-managed server."""
 
-    host: str = "10.1.3.31"
-    port: int = 2866
-    database: str = "creativity"
-    superuser: str = "postgres"
-    version: str = "oldest"
-    """`oldest`, `newest`, or a major version that is installed."""
-    scale: float = 1.0
+    host: Address = "10.1.3.31"
+    """Its address."""
+    port: Port = 2866
+    """Its port."""
+    database: Annotated[str, rules.DATABASE] = "creativity"
+    """The database that is to move."""
+    superuser: Annotated[str, rules.ROLE] = "postgres"
+    """Its superuser."""
+    version: Version = "oldest"
+    """Which PostgreSQL it runs."""
+    scale: Annotated[float, rules.between(0.001, 1000)] = 1.0
     """Size of the generated content; 1.0 is about 2 million rows and 500 MB."""
-    seed: int = 2866
+    seed: Annotated[int, rules.between(0, 2**31 - 1)] = 2866
+    """The same seed and scale give the same content."""
 
 
 class ServiceSpec(_Table):
     """The highly available service."""
 
-    cluster_name: str = "cedbcluster"
-    server_prefix: str = "cedbserver"
-    version: str = "newest"
-    host: str = "10.1.3.32"
+    cluster_name: Annotated[str, rules.CLUSTER_NAME] = "cedbcluster"
+    """The cluster's name."""
+    server_prefix: Annotated[str, rules.SERVER_PREFIX] = "cedbserver"
+    """What the members' names begin with."""
+    version: Version = "newest"
+    """Which PostgreSQL the members run."""
+    host: Address = "10.1.3.32"
     """Where HAProxy answers: writes at `port`, reads at `read_port`."""
-    port: int = 2866
-    read_port: int = 2867
-    members: int = 2
+    port: Port = 2866
+    """The port for writes: the primary."""
+    read_port: Port = 2867
+    """The port for reads: the standbys."""
+    members: Annotated[int, rules.between(2, 5)] = 2
     """How many PostgreSQL nodes: one primary and one synchronous standby, or more."""
-    first_member: str = "10.1.3.41"
-    """The first node's address; the others follow."""
-    etcd_host: str = "10.1.3.51"
+    first_member: Address = "10.1.3.41"
+    """The first member's address; the others follow."""
+    etcd_host: Address = "10.1.3.51"
+    """The first etcd member's address; the others follow."""
     etcd_members: Literal[1, 3] = 1
-    database: str = "cedb"
-    user: str = "cedbadmin"
-    password: SecretStr | None = None
-    """Generated when not given."""
-    encoding: str = "UTF8"
-    locale: str = "C"
-    timezone: str = "Asia/Seoul"
-    settings: dict[str, str] = {}
-    """PostgreSQL settings beyond our own."""
+    """How many etcd members."""
+    database: Annotated[str, rules.SERVICE_DATABASE] = "cedb"
+    """The database that the service is created with."""
+    user: Annotated[str, rules.SERVICE_USER] = "cedbadmin"
+    """The role that owns it."""
+    password: Annotated[SecretStr | None, rules.PASSWORD] = None
+    """That role's password; generated when not given."""
+    encoding: Annotated[str, rules.ENCODING] = "UTF8"
+    """The databases' encoding."""
+    locale: Annotated[str, rules.LOCALE] = "C"
+    """The databases' locale."""
+    timezone: Annotated[str, rules.TIMEZONE] = "Asia/Seoul"
+    """The servers' time zone."""
+    settings: Settings = {}
+    """PostgreSQL settings beyond our own, by name."""
 
 
 class TrafficSpec(_Table):
     """The address that applications use: PgBouncer in transaction pooling."""
 
-    host: str = "10.1.3.30"
-    port: int = 6432
-    pool_size: int = 20
-    max_clients: int = 500
+    host: Address = "10.1.3.30"
+    """PgBouncer's address."""
+    port: Port = 6432
+    """PgBouncer's port."""
+    pool_size: Annotated[int, rules.between(1, 1000)] = 20
+    """Server connections for each pair of user and database."""
+    max_clients: Annotated[int, rules.between(1, 10000)] = 500
+    """Client connections in all."""
 
 
 class Spec(_Table):
