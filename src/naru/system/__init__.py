@@ -9,6 +9,7 @@ from naru.system.account import Account, server_account
 from naru.system.files import give_to, private_folder, write_atomically
 from naru.system.observer import SILENT, Observer
 from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
+from naru.system.programs import find_program, need_program
 from naru.system.waiting import Deadline, wait_until
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "Deadline",
     "Observer",
     "arguments_of",
+    "find_program",
     "give_to",
     "is_alive",
+    "need_program",
     "private_folder",
     "run",
     "server_account",

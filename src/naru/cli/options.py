@@ -1,0 +1,23 @@
+"""Options that many commands have, and how they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from naru.spec import Spec, find_spec, load
+
+SpecOption = Annotated[
+    Path | None,
+    typer.Option("--spec", metavar="FILE", help="The naru.toml to use; by default ./naru.toml."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before a dangerous step.")]
+
+
+def spec_of(path: Path | None) -> tuple[Spec, Path | None]:
+    """The spec that `--spec` names, else ./naru.toml, else the lab; and the file it came from."""
+    file = path or find_spec()
+    return load(file), file

@@ -1,0 +1,39 @@
+"""Where the programs of this machine are, and which package brings one that is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from naru.errors import MissingToolError
+
+PACKAGES = {
+    "postgres": "postgresql",
+    "etcd": "etcd-server",
+    "haproxy": "haproxy",
+    "pgbouncer": "pgbouncer",
+    "chromium": "chromium",
+}
+"""Debian's package for each program that does not come with Naru itself."""
+
+# An ordinary user's PATH often lacks these.
+_SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def find_program(name: str) -> Path | None:
+    """A program beside our own interpreter, on PATH, or in the system's folders; else None."""
+    folders = [str(Path(sys.prefix) / "bin"), os.environ.get("PATH", ""), *_SYSTEM_FOLDERS]
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    return Path(found) if found else None
+
+
+def need_program(name: str) -> Path:
+    """As find_program. Raises MissingToolError that says how to get it."""
+    found = find_program(name)
+    if found is None:
+        package = PACKAGES.get(name)
+        remedy = f"apt-get install {package}" if package else "pip install 'pgnaru[lab]'"
+        raise MissingToolError(f"{name} is not installed", remedy=f"{remedy}; see `naru doctor`")
+    return found
