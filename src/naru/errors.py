@@ -53,6 +53,10 @@ class NotPermittedError(NaruError):
     """The server answered, and said no to us: password, privilege, pg_hba."""
 
 
+class TakenError(NaruError):
+    """An address or a name that we need is held by somebody else."""
+
+
 class MissingToolError(NaruError):
     """A program or package that this work needs is not installed."""
 

@@ -1,1 +1,41 @@
-"""To be filled."""
+"""Where hosts come from, and what runs on them.
+
+A ground turns the lab's addresses into addresses that exist, runs programs on its hosts
+under supervision, and keeps everything of one environment in one folder. `loopback` is
+this machine: one 127.x address for each host. A ground knows nothing of what the
+programs do; the service, the pool and the old server bring their own.
+"""
+
+from __future__ import annotations
+
+from naru.ground.folder import state_folder
+from naru.ground.hosts import (
+    ETCD_CLIENT_PORT,
+    ETCD_PEER_PORT,
+    REST_PORT,
+    Host,
+    hosts_of,
+    member_hosts,
+)
+from naru.ground.loopback import Loopback, open_ground
+from naru.ground.model import Ground, GroundStatus, HostStatus, PortStatus, Program, ProgramStatus
+from naru.ground.secrets import Secrets
+
+__all__ = [
+    "ETCD_CLIENT_PORT",
+    "ETCD_PEER_PORT",
+    "REST_PORT",
+    "Ground",
+    "GroundStatus",
+    "Host",
+    "HostStatus",
+    "Loopback",
+    "PortStatus",
+    "Program",
+    "ProgramStatus",
+    "Secrets",
+    "hosts_of",
+    "member_hosts",
+    "open_ground",
+    "state_folder",
+]

@@ -1,0 +1,315 @@
+"""The ground `loopback`: this machine, one 127.x address for each host of the lab.
+
+Programs run under one supervisord of the environment's own, as the servers' account.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from signal import Signals
+from typing import TypeVar
+
+from naru.errors import (
+    DeadlineError,
+    NotPermittedError,
+    ProcessError,
+    UsageError,
+)
+from naru.ground import claims, processes
+from naru.ground.addresses import AUTO, check_network, choose_network, local_address
+from naru.ground.folder import socket_path
+from naru.ground.hosts import hosts_of
+from naru.ground.model import GroundStatus, HostStatus, PortStatus, Program, ProgramStatus
+from naru.ground.secrets import Secrets
+from naru.ground.supervisor import Supervisor, render_program, render_supervisord
+from naru.spec import Spec
+from naru.system import (
+    Account,
+    is_alive,
+    private_folder,
+    run,
+    server_account,
+    wait_until,
+    write_atomically,
+)
+
+T = TypeVar("T")
+
+START_SECONDS = 20
+DOWN_SECONDS = 120
+REMAINS_SECONDS = 20
+_LAST_WORDS = 1500
+
+
+def open_ground(spec: Spec, folder: Path) -> Loopback:
+    """The ground that `spec` declares, with its state in `folder`. Starts nothing."""
+    return Loopback(spec, folder, server_account(spec.ground.account))
+
+
+class Loopback:
+    """This machine as a ground; keeps the protocol `naru.ground.Ground`."""
+
+    def __init__(self, spec: Spec, folder: Path, account: Account) -> None:
+        self._spec = spec
+        self.folder = folder.resolve()
+        self.account = account
+        self.secrets = Secrets(self.folder / "secrets", account)
+        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:10]
+        self._identifier = f"naru-{digest}"
+
+    # Up and down
+
+    def up(self) -> None:
+        """Take a network and have a supervisord running.
+
+        A live supervisord is adopted with all its programs; processes that outlived a
+        dead one are ended first, so that nothing runs unsupervised.
+        """
+        self._prepare_folders()
+        with self._lock():
+            if self._supervisor_pid() is not None:
+                self._check_network_kept()
+                return
+            processes.end_all(self.folder, REMAINS_SECONDS)
+            self._take_network()
+            self._start_supervisor()
+
+    def down(self, *, purge: bool = False) -> None:
+        """Stop all in order, end what outlived its program, and check that nothing is left."""
+        if not self.folder.exists():
+            return
+        with self._lock():
+            pid = self._supervisor_pid()
+            if pid is not None:
+                self._supervisor.shut_down()
+                with contextlib.suppress(DeadlineError):
+                    wait_until(lambda: not is_alive(pid), "the supervisor to end", DOWN_SECONDS)
+            processes.end_all(self.folder, REMAINS_SECONDS)
+            if purge:
+                self._purge()
+
+    def _purge(self) -> None:
+        network = self._network
+        if network is not None:
+            claims.release(network, self.folder)
+        socket_folder = self._socket_file.parent
+        if not socket_folder.is_relative_to(self.folder):
+            shutil.rmtree(socket_folder, ignore_errors=True)
+        shutil.rmtree(self.folder)
+
+    def _prepare_folders(self) -> None:
+        if not self.folder.parent.exists():
+            private_folder(self.folder.parent, mode=0o755)
+        for folder in (self.folder, *(self.folder / name for name in _FOLDERS)):
+            private_folder(folder, owner=self.account)
+        for path, what in ((self.folder, "the state folder"), (Path(sys.prefix), "naru's Python")):
+            if not self.account.can_traverse(path):
+                raise NotPermittedError(
+                    f"{what}, {path}, cannot be reached by the account {self.account.name}",
+                    remedy="move it to a folder that others may enter, such as /srv or /opt, "
+                    "or run naru as an ordinary user",
+                )
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One up or down at a time."""
+        with (self.folder / "ground.lock").open("w") as file:
+
+            def lock() -> bool:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return True
+                return False
+
+            wait_until(lock, f"another naru that works on {self.folder}", DOWN_SECONDS)
+            yield
+
+    # The network
+
+    @property
+    def _network(self) -> str | None:
+        try:
+            return str(json.loads((self.folder / "ground.json").read_text())["network"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def _take_network(self) -> None:
+        needed = [
+            (host.lab_address, port) for host in hosts_of(self._spec) for _, port in host.ports
+        ]
+        listeners = processes.foreign_listeners(self.folder, {port for _, port in needed})
+        # Data know their addresses: once there are any, the network stays.
+        has_data = any((self.folder / "data").iterdir())
+        setting, remembered = self._spec.ground.network, self._network if has_data else None
+        while True:
+            others = claims.claimed_by_others(self.folder)
+            network = choose_network(setting, remembered, needed, listeners, others)
+            if claims.claim(network, self.folder) or setting != AUTO or remembered:
+                break
+        if remembered is not None and remembered != network:
+            claims.release(remembered, self.folder)
+        write_atomically(
+            self.folder / "ground.json",
+            json.dumps({"kind": "loopback", "network": network}) + "\n",
+            owner=self.account,
+        )
+
+    def _check_network_kept(self) -> None:
+        setting = self._spec.ground.network
+        if setting != AUTO and check_network(setting) != self._network:
+            raise UsageError(
+                f"ground.network is now {setting}, but the environment runs in {self._network}",
+                remedy="`naru down` first",
+            )
+
+    def address(self, lab_address: str) -> str:
+        """127.x address of a host of the lab. Raises UsageError before the first `up`."""
+        network = self._network
+        if network is None:
+            raise UsageError("this environment is not up", remedy="run `naru up`")
+        return local_address(lab_address, network)
+
+    # The supervisor
+
+    @property
+    def _socket_file(self) -> Path:
+        return socket_path(self.folder, "supervisor.sock", self.account)
+
+    @property
+    def _supervisor(self) -> Supervisor:
+        return Supervisor(self._socket_file)
+
+    def _supervisor_pid(self) -> int | None:
+        return self._supervisor.pid(self._identifier)
+
+    def _start_supervisor(self) -> None:
+        config = self.folder / "supervisord.conf"
+        text = render_supervisord(self.folder, self._socket_file, self._identifier)
+        write_atomically(config, text, mode=0o600, owner=self.account)
+        run(
+            # A clean environment: PG* variables of the caller must not steer the servers.
+            [
+                "/usr/bin/env", "-i", f"{processes.MARK}={self.folder}", f"HOME={self.folder}",
+                f"PATH={Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+                "LANG=C.UTF-8", "PYTHONUNBUFFERED=1",
+                sys.executable, "-m", "supervisor.supervisord", "-c", config,
+            ],
+            seconds=START_SECONDS,
+            account=self.account,
+            cwd=self.folder,
+        )  # fmt: skip
+        wait_until(self._supervisor_pid, "the supervisor to answer", START_SECONDS)
+
+    # Programs
+
+    def data_folder(self, name: str) -> Path:
+        """A private folder for a program's data, made if needed, owned by the account."""
+        return private_folder(self.folder / "data" / name, owner=self.account)
+
+    def place(self, program: Program) -> None:
+        """Have `program` running: started if it is not, restarted if it was another one."""
+        path = self.folder / "programs" / f"{program.name}.conf"
+        text = render_program(program, self.log(program.name))
+        known = program.name in self._supervisor.programs()
+        if not known or not path.exists() or path.read_text() != text:
+            write_atomically(path, text, mode=0o600, owner=self.account)
+            self._supervisor.reload(program.name)
+        self._supervisor.start(program.name)
+
+    def start(self, name: str) -> None:
+        self._supervisor.start(name)
+
+    def stop(self, name: str) -> None:
+        self._supervisor.stop(name, DOWN_SECONDS)
+
+    def restart(self, name: str) -> None:
+        self.stop(name)
+        self.start(name)
+
+    def pid(self, name: str) -> int | None:
+        info = self._supervisor.programs().get(name)
+        return info.pid if info else None
+
+    def kill(self, name: str, how: Signals = Signals.SIGKILL) -> int:
+        pid = self.pid(name)
+        if pid is None:
+            raise UsageError(f"program {name!r} is not running")
+        os.kill(pid, how)
+        return pid
+
+    def log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def wait(self, name: str, probe: Callable[[], T | None], what: str, seconds: float) -> T:
+        """Wait for something of program `name`; a failure quotes the end of its log."""
+
+        def alive_probe() -> T | None:
+            info = self._supervisor.programs().get(name)
+            if info is None or info.state in {"fatal", "exited"}:
+                raise ProcessError(f"{name} does not stay up{self._last_words(name)}")
+            return probe()
+
+        try:
+            return wait_until(alive_probe, what, seconds)
+        except DeadlineError as error:
+            raise DeadlineError(f"{error.message}{self._last_words(name)}") from None
+
+    def _last_words(self, name: str) -> str:
+        log = self.log(name)
+        with contextlib.suppress(OSError):
+            return f"; the end of {log}:\n{log.read_text(errors='replace')[-_LAST_WORDS:]}"
+        return ""
+
+    # Status
+
+    def status(self) -> GroundStatus:
+        """What exists and what runs now."""
+        network, pid = self._network, self._supervisor_pid()
+        return GroundStatus(
+            environment=self._spec.environment.name,
+            kind="loopback",
+            folder=self.folder,
+            network=network,
+            up=pid is not None,
+            supervisor_pid=pid,
+            hosts=self._hosts(network),
+            programs=self._programs() if pid is not None else (),
+        )
+
+    def _hosts(self, network: str | None) -> tuple[HostStatus, ...]:
+        listening = processes.listening()
+        found = []
+        for host in hosts_of(self._spec):
+            address = local_address(host.lab_address, network) if network else None
+            ports = tuple(
+                PortStatus(purpose, port, address is not None and (address, port) in listening)
+                for purpose, port in host.ports
+            )
+            found.append(HostStatus(host.name, host.lab_address, address, ports))
+        return tuple(found)
+
+    def _programs(self) -> tuple[ProgramStatus, ...]:
+        return tuple(
+            ProgramStatus(
+                one.name, self._host_of(one.name), one.state, one.pid, one.uptime_seconds,
+                self.log(one.name),
+            )
+            for one in self._supervisor.programs().values()
+        )  # fmt: skip
+
+    def _host_of(self, name: str) -> str:
+        with contextlib.suppress(OSError):
+            text = (self.folder / "programs" / f"{name}.conf").read_text()
+            return text.rpartition("host = ")[2].strip()
+        return ""
+
+
+_FOLDERS = ("run", "logs", "data", "secrets", "programs", "conf")
