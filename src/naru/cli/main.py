@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from naru import __version__
 from naru.cli import talk
+from naru.cli.doctor import doctor
+from naru.cli.init import init
 from naru.errors import NaruError
 
 app = typer.Typer(
@@ -16,6 +20,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(init)
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        talk.put(f"naru {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say it.")
+    ] = False,
+) -> None:
+    """Bring a running PostgreSQL across into a highly available service, and run it."""
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ NETWORK = Rule(
     is_loopback_network,
 )
 ADDRESS = Rule(
-    f"a host's IPv4 address in {', '.join(map(str, LAB_NETWORKS))}",
+    "a host's address in {}, {} or {}".format(*LAB_NETWORKS),
     is_lab_address,
 )
 PORT = between(1024, 65535)

@@ -1,0 +1,39 @@
+"""`naru doctor`: what is installed, what is missing, how to get it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from naru.cli import talk
+from naru.cli.options import JsonOption, SpecOption, spec_of
+
+if TYPE_CHECKING:
+    from naru.ground.doctor import Diagnosis
+
+_SIGNS = {"ok": "ok", "missing": "MISSING", "warning": "warning", "optional": "optional"}
+
+
+def doctor(spec: SpecOption = None, json: JsonOption = False) -> None:
+    """Say what is installed, what is missing, and how to get it. Exit code 1 if it is needed."""
+    from naru.ground import state_folder
+    from naru.ground.doctor import diagnose, observe
+
+    declared, file = spec_of(spec)
+    ground = declared.ground
+    diagnosis = diagnose(observe(ground.account, state_folder(file), ground.postgres))
+    if json:
+        talk.put_json(diagnosis.to_json())
+    else:
+        _print(diagnosis)
+    raise typer.Exit(0 if diagnosis.well else 1)
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    for finding in diagnosis.findings:
+        talk.put(f"{_SIGNS[finding.state]:9} {finding.name:14} {finding.found}")
+        if finding.remedy:
+            talk.put(f"{'':9} {'':14} → {finding.remedy}")
+    if diagnosis.command:
+        talk.say(f"as root: apt-get update && {diagnosis.command}")
