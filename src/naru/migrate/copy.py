@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from naru.errors import StoppedError
-from naru.migrate import ledger
 from naru.migrate.names import Relation
 from naru.migrate.parts import Part, cut, read_tables
 from naru.migrate.sides import Side
@@ -26,27 +25,21 @@ class Plan:
     done_bytes: int
 
 
-def plan(
-    source: Connection, done: set[tuple[Relation, int]], *, excluded: Iterable[Relation] = ()
-) -> Plan:
-    """Cut the source's tables into parts, and leave out those that are done.
+def plan(source: Connection, complete: Container[Relation]) -> Plan:
+    """Cut the source's tables into parts, and leave out tables that are complete.
 
     `source` must see the copy's snapshot, so that no page is missed.
     """
     can_split = source.info.server_version >= 140000  # older servers scan all for a ctid range
     left: list[Part] = []
-    total = done_bytes = 0
-    out = set(excluded)
+    total = done = 0
     for table in read_tables(source):
-        if table.relation in out:
-            continue
-        for part in cut(table, can_split=can_split):
-            total += part.bytes
-            if (table.relation, part.number) in done:
-                done_bytes += part.bytes
-            else:
-                left.append(part)
-    return Plan(left, total, done_bytes)
+        total += table.bytes
+        if table.relation in complete:
+            done += table.bytes
+        else:
+            left.extend(cut(table, can_split=can_split))
+    return Plan(left, total, done)
 
 
 @dataclass
@@ -134,8 +127,3 @@ def copy_tables(
         raise first
     observer.progress("copy", work.total_bytes, work.total_bytes, "bytes")
     return progress.rows
-
-
-def already_copied(target: Connection) -> set[tuple[Relation, int]]:
-    """Parts that an earlier run has finished; empty on a fresh target."""
-    return ledger.done_parts(target) if ledger.exists(target) else set()

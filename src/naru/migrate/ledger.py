@@ -75,14 +75,6 @@ def complete_tables(connection: Connection) -> set[Relation]:
     return {Relation(*row) for row in rows}
 
 
-def done_parts(connection: Connection) -> set[tuple[Relation, int]]:
-    """Parts that have been copied."""
-    rows = connection.execute(
-        sql.SQL("SELECT schema, relation, number FROM {}.part").format(_SCHEMA)
-    )
-    return {(Relation(schema, name), number) for schema, name, number in rows}
-
-
 def forget_incomplete(connection: Connection) -> list[Relation]:
     """Empty the tables that are copied in part only, and forget their parts.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import psycopg
@@ -19,6 +19,7 @@ from naru.postgres.dsn import Dsn
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Query: TypeAlias = "str | sql.SQL | sql.Composed"
+Values: TypeAlias = "Sequence[Any] | Mapping[str, Any] | None"
 
 CONNECT_SECONDS = 10
 
@@ -71,16 +72,12 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
-def fetch_all(
-    connection: Connection, query: Query, values: Sequence[Any] | None = None
-) -> list[tuple[Any, ...]]:
+def fetch_all(connection: Connection, query: Query, values: Values = None) -> list[tuple[Any, ...]]:
     """Run `query` and give all rows."""
     return connection.execute(query, values).fetchall()
 
 
-def fetch_one(
-    connection: Connection, query: Query, values: Sequence[Any] | None = None
-) -> tuple[Any, ...]:
+def fetch_one(connection: Connection, query: Query, values: Values = None) -> tuple[Any, ...]:
     """Run `query`, which gives one row. Raises ServerError if there is none."""
     row = connection.execute(query, values).fetchone()
     if row is None:
@@ -88,7 +85,7 @@ def fetch_one(
     return row
 
 
-def fetch_value(connection: Connection, query: Query, values: Sequence[Any] | None = None) -> Any:
+def fetch_value(connection: Connection, query: Query, values: Values = None) -> Any:
     """Run `query` and give the first column of its first row; None if there is no row."""
     row = connection.execute(query, values).fetchone()
     return row[0] if row else None

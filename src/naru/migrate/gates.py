@@ -1,0 +1,301 @@
+"""The gates before a switch: facts read from both sides, and the pure decision on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from naru.migrate.names import OWN_SCHEMA
+from naru.postgres import Connection, fetch_all, fetch_value
+
+Severity = Literal["shut", "warning"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a switch tolerates; settable by the user."""
+
+    lag_bytes: int = 16 * 1024 * 1024
+    pause_seconds: float = 5.0
+    """How long clients may be made to wait before the switch gives up."""
+
+
+@dataclass(frozen=True)
+class PoolerView:
+    """What a gate needs to know of a pooler."""
+
+    name: str
+    mode: str
+    points_here: bool
+    where: str
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """Everything that decides whether a switch may begin."""
+
+    connected: bool
+    lag_bytes: int
+    apply_errors: int
+    wal_status: str
+    long_transactions: tuple[tuple[int, float, str], ...]
+    """On the side that takes writes: pid, age in seconds, application."""
+    prepared_transactions: tuple[str, ...]
+    changed_catalogs: tuple[str, ...]
+    """What DDL has touched since the copy began."""
+    unfollowed_tables: tuple[str, ...]
+    foreign_writers: tuple[str, ...]
+    """Client sessions on the other side that are none of ours."""
+    other_wal_level: str
+    other_in_recovery: bool
+    poolers: tuple[PoolerView, ...]
+    idle_only: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One finding: `shut` stops the switch, `warning` is shown."""
+
+    code: str
+    severity: Severity
+    text: str
+    remedy: str
+
+
+def decide(facts: GateFacts, limits: Limits) -> tuple[Gate, ...]:
+    """Which gates are shut, and what to do about each. Empty means: go."""
+    return (
+        *_flow_gates(facts, limits),
+        *_activity_gates(facts, limits),
+        *_drift_gates(facts),
+        *_other_side_gates(facts),
+        *_pooler_gates(facts),
+    )
+
+
+def _flow_gates(facts: GateFacts, limits: Limits) -> list[Gate]:
+    gates: list[Gate] = []
+    if not facts.connected:
+        gates.append(
+            Gate(
+                "flow.stopped", "shut", "changes do not flow: no worker reads the slot",
+                "look at `naru migrate status` and the receiving server's log",
+            )
+        )  # fmt: skip
+    if facts.wal_status == "lost":
+        gates.append(
+            Gate(
+                "flow.lost", "shut", "the slot has lost WAL that it needed",
+                "begin again: `naru migrate abort`, then start with more max_slot_wal_keep_size",
+            )
+        )  # fmt: skip
+    if facts.lag_bytes > limits.lag_bytes:
+        gates.append(
+            Gate(
+                "flow.lag", "shut",
+                f"{facts.lag_bytes:,} bytes behind, more than {limits.lag_bytes:,}",
+                "wait until it has caught up, or raise --max-lag",
+            )
+        )  # fmt: skip
+    if facts.apply_errors:
+        gates.append(
+            Gate(
+                "flow.errors", "warning", f"applying has failed {facts.apply_errors} times so far",
+                "look at the receiving server's log for the reason",
+            )
+        )  # fmt: skip
+    return gates
+
+
+def _activity_gates(facts: GateFacts, limits: Limits) -> list[Gate]:
+    gates = [
+        Gate(
+            "activity.long-transaction", "shut",
+            f"process {pid} ({application or 'no name'}) has a transaction open for {age:.0f} s",
+            f"wait for it, or end it: SELECT pg_terminate_backend({pid})",
+        )
+        for pid, age, application in facts.long_transactions
+        if age > limits.pause_seconds
+    ]  # fmt: skip
+    gates += [
+        Gate(
+            "activity.prepared", "shut", f"prepared transaction {name} is open",
+            f"COMMIT PREPARED or ROLLBACK PREPARED '{name}'",
+        )
+        for name in facts.prepared_transactions
+    ]  # fmt: skip
+    return gates
+
+
+def _drift_gates(facts: GateFacts) -> list[Gate]:
+    gates = [
+        Gate(
+            "drift.ddl", "shut", f"the schema has changed since the copy began: {what}",
+            "make the same change on the other side and take the new state with"
+            " `naru migrate cutover --accept-ddl`, or abort and start again",
+        )
+        for what in facts.changed_catalogs
+    ]  # fmt: skip
+    gates += [
+        Gate(
+            "drift.new-table", "shut", f"table {name} is not part of the migration",
+            "drop it, or abort and start again",
+        )
+        for name in facts.unfollowed_tables
+    ]  # fmt: skip
+    return gates
+
+
+def _other_side_gates(facts: GateFacts) -> list[Gate]:
+    gates: list[Gate] = []
+    if facts.other_in_recovery:
+        gates.append(
+            Gate("other.recovery", "shut", "the receiving server is in recovery",
+                 "connect to its primary")
+        )  # fmt: skip
+    if facts.other_wal_level != "logical":
+        gates.append(
+            Gate(
+                "other.wal-level", "shut",
+                f"wal_level is {facts.other_wal_level} there, so there would be no way back",
+                "set wal_level = logical on it and restart it",
+            )
+        )  # fmt: skip
+    gates += [
+        Gate(
+            "other.clients", "warning", f"a client is connected to the receiving side: {who}",
+            "make sure that it does not write there",
+        )
+        for who in facts.foreign_writers
+    ]  # fmt: skip
+    return gates
+
+
+def _pooler_gates(facts: GateFacts) -> list[Gate]:
+    gates: list[Gate] = []
+    for pooler in facts.poolers:
+        if pooler.mode != "transaction":
+            gates.append(
+                Gate(
+                    "pooler.mode", "shut", f"pooler {pooler.name} pools by {pooler.mode}",
+                    "set pool_mode = transaction for this database: only then can it pause",
+                )
+            )  # fmt: skip
+        if not pooler.points_here:
+            gates.append(
+                Gate(
+                    "pooler.elsewhere", "shut",
+                    f"pooler {pooler.name} points at {pooler.where}, not at the side to leave",
+                    "name the pooler that the applications use",
+                )
+            )  # fmt: skip
+    return gates
+
+
+def long_transactions(connection: Connection) -> tuple[tuple[int, float, str], ...]:
+    """Transactions of clients in this database by age, longest first."""
+    return tuple(
+        fetch_all(
+            connection,
+            """
+            SELECT pid, extract(epoch FROM now() - xact_start)::float8, application_name
+            FROM pg_catalog.pg_stat_activity
+            WHERE datname = current_database() AND backend_type = 'client backend'
+              AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+              AND NOT (application_name LIKE 'naru: %' AND usename = current_user)
+            ORDER BY 2 DESC LIMIT 20
+            """,
+        )
+    )
+
+
+def prepared_transactions(connection: Connection) -> tuple[str, ...]:
+    """Prepared transactions of this database."""
+    query = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()"
+    return tuple(row[0] for row in fetch_all(connection, query))
+
+
+def clients(connection: Connection) -> tuple[str, ...]:
+    """Client sessions of this database that are none of ours."""
+    rows = fetch_all(
+        connection,
+        """
+        SELECT DISTINCT coalesce(usename, '?') || ', ' || coalesce(application_name, '')
+        FROM pg_catalog.pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend'
+          AND pid <> pg_backend_pid()
+          AND NOT (application_name LIKE 'naru: %' AND usename = current_user)
+        LIMIT 20
+        """,
+    )
+    return tuple(row[0] for row in rows)
+
+
+def schema_fingerprint(connection: Connection) -> dict[str, str]:
+    """One number for each kind of catalog entry of the user's: any DDL changes one of them.
+
+    Names of the catalogs are the keys, so that a change can be told. Replica identities
+    are left out, since the migration itself sets them.
+    """
+    return {
+        name: str(fetch_value(connection, query, {"own": OWN_SCHEMA}))
+        for name, query in _FINGERPRINTS.items()
+    }
+
+
+def changed(before: dict[str, str], now: dict[str, str]) -> tuple[str, ...]:
+    """Which kinds differ between two fingerprints."""
+    return tuple(name for name in now if before.get(name) != now[name])
+
+
+def _fingerprint(source: str, *columns: str) -> str:
+    row = " || '|' || ".join(f"coalesce({column}::text, '')" for column in columns)
+    return (
+        f"SELECT coalesce(sum(pg_catalog.hashtextextended({row}, 0)), 0)::text"  # noqa: S608
+        f" || '/' || count(*) FROM {source}"
+    )
+
+
+_USER = (
+    "NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN"
+    " ('pg_catalog', 'information_schema', 'pg_toast', %(own)s) OR nspname LIKE 'pg\\_temp%%'"
+    " OR nspname LIKE 'pg\\_toast\\_temp%%')"
+)
+
+_FINGERPRINTS = {
+    "tables and other relations": _fingerprint(
+        f"pg_catalog.pg_class c WHERE relnamespace {_USER} AND relpersistence <> 't'",
+        "c.oid", "relname", "relkind", "relnatts", "relpersistence", "reloftype", "relowner",
+    ),
+    "columns": _fingerprint(
+        "pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = attrelid"
+        f" WHERE relnamespace {_USER} AND relpersistence <> 't' AND attnum > 0"
+        " AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c')",
+        "attrelid", "attnum", "attname", "atttypid", "atttypmod", "attnotnull",
+        "attisdropped", "attidentity", "attgenerated",
+    ),
+    "indexes": _fingerprint(
+        "pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = indexrelid"
+        f" WHERE relnamespace {_USER} AND relpersistence <> 't'",
+        "indexrelid", "indrelid", "indkey", "indisunique", "indisvalid",
+    ),
+    "constraints": _fingerprint(
+        f"pg_catalog.pg_constraint c WHERE connamespace {_USER}",
+        "c.oid", "conname", "contype", "conrelid", "confrelid", "convalidated",
+    ),
+    "functions": _fingerprint(
+        f"pg_catalog.pg_proc p WHERE pronamespace {_USER}", "p.oid", "proname", "prosrc",
+    ),
+    "types": _fingerprint(
+        f"pg_catalog.pg_type t WHERE typnamespace {_USER}", "t.oid", "typname", "typtype",
+    ),
+    "enum labels": _fingerprint("pg_catalog.pg_enum", "enumtypid", "enumsortorder", "enumlabel"),
+    "triggers": _fingerprint(
+        "pg_catalog.pg_trigger WHERE NOT tgisinternal", "oid", "tgname", "tgrelid", "tgenabled",
+    ),
+    "views and rules": _fingerprint(
+        "pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = ev_class"
+        f" WHERE relnamespace {_USER}",
+        "r.oid", "rulename", "ev_class", "ev_type",
+    ),
+}  # fmt: skip
