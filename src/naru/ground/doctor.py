@@ -105,7 +105,7 @@ def observe(account_name: str, state: Path, folders: tuple[str, ...] = ()) -> Ma
         account = server_account(account_name)
     except MissingToolError:
         account = None
-    interpreter = Path(sys.executable).resolve()
+    interpreter = Path(sys.executable)
     home = _existing(state)
     names = (*REQUIRED, *OPTIONAL)
     return MachineFacts(
