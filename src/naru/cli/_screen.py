@@ -164,7 +164,7 @@ def _running_step(tick: str, title: str, seconds: float) -> Text:
 
 
 def _progress_line(reading: Reading, names: int, width: int) -> Text:
-    bar = 20 if width >= 90 else 10
+    bar = 20 if width >= 110 else 10
     known = [
         text
         for text in (of_total(reading), outlook(reading), reading.detail if width >= 60 else "")
@@ -197,7 +197,7 @@ def _the_rest(readings: list[Reading]) -> Text:
 
 def _workload_line(workload: tuple[float, float, int], trend: list[float]) -> Text:
     tps, p95, errors = workload
-    top = max([*trend, 1.0])
+    top = 1.2 * max([*trend, 1.0])
     wave = "".join(_BLOCKS[min(7, max(0, int(value / top * 7.99)))] for value in trend)
     return Text.assemble(
         ("  ~ ", "cyan"), "clients  ", (wave, "cyan"),

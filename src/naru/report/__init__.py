@@ -1,1 +1,49 @@
-"""To be filled."""
+"""One page from what was measured: HTML that stands alone, and the same figures as JSON.
+
+A `Story` holds everything that the page shows; `judge` gives its verdict; `write` makes
+`report.html` and `report.json`. What was not run is said to be so, never shown as zero.
+"""
+
+from __future__ import annotations
+
+from naru.report.page import render, write
+from naru.report.story import (
+    Commit,
+    Copy,
+    Cutover,
+    Event,
+    Failover,
+    LagPoint,
+    Ledger,
+    PauseStep,
+    Phase,
+    Story,
+    TableVerdict,
+    Targets,
+    Verification,
+    WorkloadPoint,
+    environment_of,
+)
+from naru.report.verdict import Verdict, judge
+
+__all__ = [
+    "Commit",
+    "Copy",
+    "Cutover",
+    "Event",
+    "Failover",
+    "LagPoint",
+    "Ledger",
+    "PauseStep",
+    "Phase",
+    "Story",
+    "TableVerdict",
+    "Targets",
+    "Verdict",
+    "Verification",
+    "WorkloadPoint",
+    "environment_of",
+    "judge",
+    "render",
+    "write",
+]
