@@ -14,11 +14,13 @@ from naru.ground.hosts import (
     ETCD_PEER_PORT,
     REST_PORT,
     Host,
+    etcd_hosts,
     hosts_of,
     member_hosts,
 )
 from naru.ground.loopback import Loopback, open_ground
 from naru.ground.model import Ground, GroundStatus, HostStatus, PortStatus, Program, ProgramStatus
+from naru.ground.processes import clear_stale_pid_file
 from naru.ground.secrets import Secrets
 
 __all__ = [
@@ -34,6 +36,8 @@ __all__ = [
     "Program",
     "ProgramStatus",
     "Secrets",
+    "clear_stale_pid_file",
+    "etcd_hosts",
     "hosts_of",
     "member_hosts",
     "open_ground",

@@ -181,7 +181,7 @@ class Loopback:
 
     @property
     def _socket_file(self) -> Path:
-        return socket_path(self.folder, "supervisor.sock", self.account)
+        return self.socket_path("supervisor.sock")
 
     @property
     def _supervisor(self) -> Supervisor:
@@ -213,6 +213,15 @@ class Loopback:
     def data_folder(self, name: str) -> Path:
         """A private folder for a program's data, made if needed, owned by the account."""
         return private_folder(self.folder / "data" / name, owner=self.account)
+
+    @property
+    def python(self) -> Path:
+        """The interpreter for programs that are Python packages."""
+        return Path(sys.executable)
+
+    def socket_path(self, name: str) -> Path:
+        """Where a program may put its unix socket `name`: private, and short enough."""
+        return socket_path(self.folder, name, self.account)
 
     def place(self, program: Program) -> None:
         """Have `program` running: started if it is not, restarted if it was another one."""

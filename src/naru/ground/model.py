@@ -115,6 +115,13 @@ class Ground(Protocol):
     def data_folder(self, name: str) -> Path:
         """A private folder for a program's data, made if needed, owned by the account."""
 
+    @property
+    def python(self) -> Path:
+        """The interpreter for programs that are Python packages."""
+
+    def socket_path(self, name: str) -> Path:
+        """Where a program may put its unix socket `name`: private, and short enough."""
+
     def place(self, program: Program) -> None:
         """Have `program` running: started if it is not, restarted if it was another one."""
 

@@ -130,7 +130,9 @@ class Supervisor:
 
     def stop(self, name: str, seconds: float) -> None:
         """Stop and wait for the end. Harmless when it is not running."""
-        self._call("supervisor.stopProcess", name, True, forgive=(_NOT_RUNNING,), seconds=seconds)
+        self._call(
+            "supervisor.stopProcess", name, True, forgive=(_NOT_RUNNING, _BAD_NAME), seconds=seconds
+        )
 
     def shut_down(self) -> None:
         """Ask it to stop all programs in order and to end itself; does not wait."""

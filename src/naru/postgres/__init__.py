@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from naru.postgres.connect import Connection, connect, explain, fetch_all, fetch_one, fetch_value
 from naru.postgres.dsn import Dsn
-from naru.postgres.installation import Installation, find_installations, newest, oldest
+from naru.postgres.installation import (
+    Installation,
+    find_installation,
+    find_installations,
+    newest,
+    oldest,
+)
 from naru.postgres.lsn import Lsn
 from naru.postgres.passwords import generate_password, scram_secret
 from naru.postgres.server import LocalServer, initialise, server_command, write_settings
@@ -20,6 +26,7 @@ __all__ = [
     "fetch_all",
     "fetch_one",
     "fetch_value",
+    "find_installation",
     "find_installations",
     "generate_password",
     "initialise",

@@ -73,6 +73,24 @@ def newest(extra: Sequence[str | Path] = ()) -> Installation:
     return _some(find_installations(extra))[-1]
 
 
+def find_installation(version: str, extra: Sequence[str | Path] = ()) -> Installation:
+    """The one that `version` means: `oldest`, `newest`, or a major version such as `15`.
+
+    Raises MissingToolError, saying what there is, when that major is not installed.
+    """
+    found = _some(find_installations(extra))
+    if version in {"oldest", "newest"}:
+        return found[0] if version == "oldest" else found[-1]
+    fitting = [one for one in found if str(one.major) == version]
+    if not fitting:
+        there = ", ".join(str(one) for one in found)
+        raise MissingToolError(
+            f"PostgreSQL {version} is not installed; there is {there}",
+            remedy=f"apt-get install postgresql-{version}, or name another version in naru.toml",
+        )
+    return fitting[-1]
+
+
 def _some(found: list[Installation]) -> list[Installation]:
     if not found:
         raise MissingToolError("no PostgreSQL server found on this machine", remedy=_HOW_TO_GET)

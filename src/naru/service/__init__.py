@@ -1,1 +1,27 @@
-"""To be filled."""
+"""The highly available database service: cluster, election, endpoints, what protects the data.
+
+PostgreSQL under Patroni with etcd on a ground's hosts, HAProxy in front. Nothing is
+acknowledged before a standby has it. The old side is here too, as `Standalone`: one
+self-managed server with none of this.
+"""
+
+from __future__ import annotations
+
+from naru.service.cluster import Service
+from naru.service.haproxy import Endpoint
+from naru.service.protection import Protection, ProtectionFacts, judge
+from naru.service.standalone import Standalone
+from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
+
+__all__ = [
+    "Endpoint",
+    "EtcdStatus",
+    "Member",
+    "MemberStatus",
+    "Protection",
+    "ProtectionFacts",
+    "Service",
+    "ServiceStatus",
+    "Standalone",
+    "judge",
+]

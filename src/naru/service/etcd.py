@@ -1,0 +1,49 @@
+"""etcd, which holds the election: how it is started, and whether it is well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from naru.service import rest
+from naru.service.layout import EtcdNode
+
+
+def etcd_command(
+    binary: Path, node: EtcdNode, members: Sequence[EtcdNode], token: str
+) -> tuple[str, ...]:
+    """What to run for one node.
+
+    The timings allow for a disk that several servers share: losing etcd's leader to one
+    slow fsync would be worse than noticing a dead one a second later.
+    """
+    heartbeat, election = (100, 1000) if len(members) == 1 else (300, 3000)
+    return (
+        str(binary),
+        f"--name={node.name}",
+        f"--data-dir={node.data}",
+        f"--listen-client-urls={node.client_url}",
+        f"--advertise-client-urls={node.client_url}",
+        f"--listen-peer-urls={node.peer_url}",
+        f"--initial-advertise-peer-urls={node.peer_url}",
+        "--initial-cluster=" + ",".join(f"{one.name}={one.peer_url}" for one in members),
+        "--initial-cluster-state=new",
+        f"--initial-cluster-token={token}",
+        f"--heartbeat-interval={heartbeat}",
+        f"--election-timeout={election}",
+        "--auto-compaction-mode=periodic",
+        "--auto-compaction-retention=1h",
+        "--enable-v2=false",
+        "--logger=zap",
+        "--log-level=warn",
+    )
+
+
+def is_healthy(node: EtcdNode, seconds: float = 2.0) -> bool:
+    """True when the node answers and its cluster has a leader."""
+    answer = rest.get(node.address, node.client_port, "/health", seconds)
+    return (
+        answer is not None
+        and isinstance(answer.document, dict)
+        and answer.document.get("health") == "true"
+    )

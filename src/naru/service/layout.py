@@ -1,0 +1,110 @@
+"""The service's parts with their addresses on a ground, and the settings that hold for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from naru.ground import (
+    ETCD_CLIENT_PORT,
+    ETCD_PEER_PORT,
+    REST_PORT,
+    Ground,
+    etcd_hosts,
+    member_hosts,
+)
+from naru.spec import Spec
+
+SUPERUSER = "postgres"
+REPLICATION_USER = "naru_replication"
+REWIND_USER = "naru_rewind"
+REST_USER = "naru"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A PostgreSQL node with its Patroni."""
+
+    name: str
+    host: str
+    """Lab address."""
+    address: str
+    port: int
+    rest_port: int
+    data: Path
+    logs: Path
+    config: Path
+
+    @property
+    def slot(self) -> str:
+        """The physical slot that the primary keeps for it, named as Patroni does."""
+        return "".join(c if c.isalnum() else "_" for c in self.name.lower())
+
+
+@dataclass(frozen=True)
+class EtcdNode:
+    """A node of the election."""
+
+    name: str
+    host: str
+    address: str
+    client_port: int
+    peer_port: int
+    data: Path
+
+    @property
+    def client_url(self) -> str:
+        return f"http://{self.address}:{self.client_port}"
+
+    @property
+    def peer_url(self) -> str:
+        return f"http://{self.address}:{self.peer_port}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that the service consists of."""
+
+    cluster: str
+    nodes: tuple[Node, ...]
+    etcd: tuple[EtcdNode, ...]
+    address: str
+    write_port: int
+    read_port: int
+
+
+def layout_of(spec: Spec, ground: Ground) -> Layout:
+    """Lay the service out on the ground's addresses."""
+    folder = ground.folder
+    nodes = tuple(
+        Node(
+            name=host.name,
+            host=host.lab_address,
+            address=ground.address(host.lab_address),
+            port=spec.service.port,
+            rest_port=REST_PORT,
+            data=folder / "data" / host.name / "pgdata",
+            logs=folder / "logs" / host.name,
+            config=folder / "conf" / f"{host.name}.yml",
+        )
+        for host in member_hosts(spec)
+    )
+    etcd = tuple(
+        EtcdNode(
+            name=host.name,
+            host=host.lab_address,
+            address=ground.address(host.lab_address),
+            client_port=ETCD_CLIENT_PORT,
+            peer_port=ETCD_PEER_PORT,
+            data=folder / "data" / host.name,
+        )
+        for host in etcd_hosts(spec)
+    )
+    return Layout(
+        cluster=spec.service.cluster_name,
+        nodes=nodes,
+        etcd=etcd,
+        address=ground.address(spec.service.host),
+        write_port=spec.service.port,
+        read_port=spec.service.read_port,
+    )

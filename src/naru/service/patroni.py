@@ -1,0 +1,158 @@
+"""Patroni's configuration, as JSON (which is YAML): fast, and strict about what is acknowledged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from naru.service.layout import (
+    REPLICATION_USER,
+    REST_USER,
+    REWIND_USER,
+    SUPERUSER,
+    Layout,
+    Node,
+)
+
+HBA = (
+    "host replication naru_replication 127.0.0.0/8 scram-sha-256",
+    "host all all 127.0.0.0/8 scram-sha-256",
+)
+
+# Every setting that migration needs in either direction, and what recovery time rests on.
+SETTINGS: Mapping[str, str] = {
+    "wal_level": "logical",
+    "max_connections": "300",
+    "max_wal_senders": "30",
+    "max_replication_slots": "30",
+    "max_worker_processes": "32",
+    "max_logical_replication_workers": "16",
+    "max_sync_workers_per_subscription": "4",
+    "max_prepared_transactions": "50",
+    "max_locks_per_transaction": "256",
+    "hot_standby_feedback": "on",
+    "max_slot_wal_keep_size": "8GB",
+    "wal_log_hints": "on",
+    "wal_sender_timeout": "5s",
+    "wal_receiver_timeout": "5s",
+    "wal_retrieve_retry_interval": "500ms",
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "min_wal_size": "512MB",
+    "checkpoint_timeout": "5min",
+    "password_encryption": "scram-sha-256",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "logging_collector": "on",
+    "log_filename": "postgresql-%a.log",
+    "log_rotation_age": "1d",
+    "log_rotation_size": "0",
+    "log_truncate_on_rotation": "on",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+}
+# These came with PostgreSQL 17.
+_SETTINGS_17: Mapping[str, str] = {"sync_replication_slots": "on", "summarize_wal": "off"}
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """What Patroni logs in with."""
+
+    superuser: str = field(repr=False)
+    replication: str = field(repr=False)
+    rewind: str = field(repr=False)
+    rest: str = field(repr=False)
+
+
+def dynamic_configuration(major: int, settings: Mapping[str, str]) -> dict[str, Any]:
+    """What holds for the whole cluster; kept in the election's store.
+
+    `loop_wait + 2 * retry_timeout <= ttl`, with Patroni's least ttl of 20 s. A primary
+    whose server died gives up its lock at once (`primary_start_timeout` 0). Strict quorum
+    commit: nothing is acknowledged before a standby has it, and if there is none, writes wait.
+    """
+    newer = _SETTINGS_17 if major >= 17 else {}
+    return {
+        "ttl": 20,
+        "loop_wait": 1,
+        "retry_timeout": 3,
+        "primary_start_timeout": 0,
+        "primary_stop_timeout": 5,
+        "maximum_lag_on_failover": 1048576,
+        "synchronous_mode": "quorum",
+        "synchronous_mode_strict": True,
+        "synchronous_node_count": 1,
+        "failsafe_mode": True,
+        "check_timeline": True,
+        # Slots of logical consumers belong to them: Patroni never drops one.
+        "ignore_slots": [{"type": "logical", "plugin": "pgoutput"}],
+        "postgresql": {
+            "use_pg_rewind": True,
+            "use_slots": True,
+            "parameters": {**SETTINGS, **newer, **settings},
+            "pg_hba": list(HBA),
+        },
+    }
+
+
+def render(
+    layout: Layout,
+    node: Node,
+    *,
+    bin_folder: Path,
+    major: int,
+    passwords: Passwords,
+    settings: Mapping[str, str],
+    encoding: str,
+    locale: str,
+) -> str:
+    """The configuration file of one node. It holds passwords: write it with mode 0600."""
+    document = {
+        "scope": layout.cluster,
+        "namespace": "/naru/",
+        "name": node.name,
+        "log": {"level": "INFO", "deduplicate_heartbeat_logs": True},
+        "restapi": {
+            "listen": f"{node.address}:{node.rest_port}",
+            "connect_address": f"{node.address}:{node.rest_port}",
+            "authentication": {"username": REST_USER, "password": passwords.rest},
+        },
+        "etcd3": {"hosts": [f"{one.address}:{one.client_port}" for one in layout.etcd]},
+        "bootstrap": {
+            "dcs": dynamic_configuration(major, settings),
+            "initdb": [{"encoding": encoding}, {"locale": locale}, "data-checksums", "no-sync"],
+        },
+        "postgresql": {
+            "listen": f"{node.address}:{node.port}",
+            "connect_address": f"{node.address}:{node.port}",
+            "data_dir": str(node.data),
+            "bin_dir": str(bin_folder),
+            "pgpass": str(node.config.parent / f"{node.name}.pgpass"),
+            "use_unix_socket": False,
+            "use_unix_socket_repl": False,
+            "authentication": {
+                "superuser": {"username": SUPERUSER, "password": passwords.superuser},
+                "replication": {"username": REPLICATION_USER, "password": passwords.replication},
+                "rewind": {"username": REWIND_USER, "password": passwords.rewind},
+            },
+            # What a failed primary alone has was never acknowledged: it may be replaced.
+            "remove_data_directory_on_rewind_failure": True,
+            "remove_data_directory_on_diverged_timelines": True,
+            "basebackup": [{"checkpoint": "fast"}, "no-sync"],
+            "parameters": _own_settings(layout, node, major),
+        },
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _own_settings(layout: Layout, node: Node, major: int) -> dict[str, str]:
+    settings = {"unix_socket_directories": "", "log_directory": str(node.logs)}
+    if major >= 17:
+        # A logical consumer may not get ahead of a standby that could become the primary.
+        others = (one.slot for one in layout.nodes if one is not node)
+        settings["synchronized_standby_slots"] = ",".join(others)
+    return settings

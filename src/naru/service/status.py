@@ -1,0 +1,168 @@
+"""The service as it is observed: members, election, endpoints, protection."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from naru.service import etcd, haproxy, rest
+from naru.service.layout import Layout, Node
+from naru.service.protection import Protection, ProtectionFacts, judge
+
+_SECONDS = 2.0
+_SYNCHRONOUS = {"sync_standby", "quorum_standby"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node that can be acted on: where it is, its postmaster, its data."""
+
+    name: str
+    host: str
+    """Lab address."""
+    address: str
+    port: int
+    pid: int | None
+    """Process id of the postmaster; None when it does not run."""
+    data: Path
+
+
+@dataclass(frozen=True)
+class MemberStatus:
+    """A node as it and the cluster see it."""
+
+    name: str
+    host: str
+    address: str
+    port: int
+    role: str
+    """`primary`, `sync_standby`, `quorum_standby`, `replica`, or `unknown` when it is silent."""
+    state: str
+    """Patroni's: `running`, `streaming`, `starting`, `stopped` …; `silent` when no answer."""
+    timeline: int | None
+    lag_bytes: int | None
+    """How far replay is behind the primary; None when unknown."""
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class EtcdStatus:
+    """A node of the election."""
+
+    name: str
+    address: str
+    port: int
+    healthy: bool
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """The whole service at one moment."""
+
+    cluster: str
+    version: str | None
+    members: tuple[MemberStatus, ...]
+    etcd: tuple[EtcdStatus, ...]
+    endpoints: tuple[haproxy.Endpoint, ...]
+    protection: Protection
+
+    @property
+    def primary(self) -> MemberStatus | None:
+        """The one primary; None when there is none, or more than one."""
+        found = [one for one in self.members if one.role == "primary"]
+        return found[0] if len(found) == 1 else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable document of `naru service status --json`."""
+        return asdict(self)
+
+
+def postmaster_pid(node: Node) -> int | None:
+    """The postmaster's process id, if it runs and stands in the node's data folder."""
+    try:
+        pid = int((node.data / "postmaster.pid").read_text().split()[0])
+        return pid if Path(f"/proc/{pid}/cwd").readlink() == node.data.resolve() else None
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def observe(layout: Layout, stats_socket: Path) -> ServiceStatus:
+    """Ask every part at once; what is silent is told as such."""
+    with ThreadPoolExecutor(max_workers=12) as pool:
+        health = list(pool.map(etcd.is_healthy, layout.etcd))
+        answers = list(pool.map(_ask_node, layout.nodes))
+        ends = haproxy.endpoints(layout, stats_socket)
+    cluster = _cluster_view(layout)
+    members = tuple(
+        _member(node, own, cluster.get(node.name, {}))
+        for node, own in zip(layout.nodes, answers, strict=True)
+    )
+    return ServiceStatus(
+        cluster=layout.cluster,
+        version=_version(answers),
+        members=members,
+        etcd=tuple(
+            EtcdStatus(node.name, node.address, node.client_port, healthy)
+            for node, healthy in zip(layout.etcd, health, strict=True)
+        ),
+        endpoints=ends,
+        protection=judge(_facts(members, health)),
+    )
+
+
+def _facts(members: tuple[MemberStatus, ...], health: list[bool]) -> ProtectionFacts:
+    return ProtectionFacts(
+        members=len(members),
+        primaries=tuple(one.name for one in members if one.role == "primary"),
+        synchronous=tuple(
+            one.name for one in members if one.role in _SYNCHRONOUS and one.state == "streaming"
+        ),
+        streaming=tuple(one.name for one in members if one.state == "streaming"),
+        etcd_healthy=sum(health),
+        etcd_members=len(health),
+    )
+
+
+def _ask_node(node: Node) -> dict[str, Any]:
+    answer = rest.get(node.address, node.rest_port, "/patroni", _SECONDS)
+    return answer.document if answer and isinstance(answer.document, dict) else {}
+
+
+def _cluster_view(layout: Layout) -> dict[str, dict[str, Any]]:
+    """Members by name, as the first node that answers knows them."""
+    for node in layout.nodes:
+        answer = rest.get(node.address, node.rest_port, "/cluster", _SECONDS)
+        if answer and isinstance(answer.document, dict) and answer.document.get("members"):
+            return {one["name"]: one for one in answer.document["members"]}
+    return {}
+
+
+def _member(node: Node, own: dict[str, Any], seen: dict[str, Any]) -> MemberStatus:
+    """The node's own word on whether it is primary; the cluster's on how it follows."""
+    lag = seen.get("lag")
+    running = own.get("state") == "running"
+    is_primary = running and own.get("role") in {"primary", "master"}
+    role = "primary" if is_primary else str(seen.get("role", "unknown")) if own else "unknown"
+    if role in {"leader", "primary"} and not is_primary:
+        role = "replica"
+    return MemberStatus(
+        name=node.name,
+        host=node.host,
+        address=node.address,
+        port=node.port,
+        role=role,
+        state=str(own.get("replication_state") or own.get("state") or "silent"),
+        timeline=own.get("timeline") or seen.get("timeline"),
+        lag_bytes=0 if is_primary else lag if isinstance(lag, int) else None,
+        pid=postmaster_pid(node),
+    )
+
+
+def _version(answers: list[dict[str, Any]]) -> str | None:
+    for own in answers:
+        number = own.get("server_version")
+        if isinstance(number, int):
+            return f"{number // 10000}.{number % 10000}"
+    return None
