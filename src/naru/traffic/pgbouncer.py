@@ -32,13 +32,13 @@ class PgBouncer:
     """
 
     def __init__(self, admin: Dsn, ini: Path) -> None:
-        self._admin = admin
+        self.admin = admin
         self.ini = ini
         self._held: set[str] = set()
 
     @property
     def name(self) -> str:
-        return f"{self._admin.host}:{self._admin.port}"
+        return f"{self.admin.host}:{self.admin.port}"
 
     def observe(self, database: str) -> PoolerFacts:
         """How `database` is served now.
@@ -46,7 +46,7 @@ class PgBouncer:
         Raises UnreachableError or NotPermittedError for the console, UsageError for a
         database that the pooler does not serve.
         """
-        with Console(self._admin) as console:
+        with Console(self.admin) as console:
             return self._facts(console, database)
 
     def pause(self, database: str, deadline: Deadline) -> None:
@@ -55,7 +55,7 @@ class PgBouncer:
         Past the deadline clients go on, and DeadlineError names who held the pause.
         Raises RefusedError where the pool mode makes a pause impossible.
         """
-        with Console(self._admin) as console:
+        with Console(self.admin) as console:
             must_be_pausable(self._facts(console, database))
             # PAUSE answers only when the last transaction has ended: this connection waits
             # for it, and everything else goes over other ones.
@@ -74,7 +74,7 @@ class PgBouncer:
 
     def resume(self, database: str) -> None:
         """Let clients go on. Harmless when they are not held."""
-        with Console(self._admin) as console:
+        with Console(self.admin) as console:
             try:
                 console.command(f"RESUME {word(database)}")
             except ServerError as error:
@@ -89,7 +89,7 @@ class PgBouncer:
         take the change, the file is put back and ServerError raised. If this object paused
         the database and the pause is gone, RefusedError: clients may have written meanwhile.
         """
-        with Console(self._admin) as console:
+        with Console(self.admin) as console:
             before = self._facts(console, database)
             self._must_still_hold(before)
             target = dbname or before.dbname
@@ -151,7 +151,7 @@ class PgBouncer:
     def _holders(self, database: str) -> list[str]:
         """Who has a transaction open, as people would look for them."""
         try:
-            with Console(self._admin) as console:
+            with Console(self.admin) as console:
                 clients = {c["ptr"]: c for c in console.show("CLIENTS")}
                 servers = console.show("SERVERS")
         except NaruError:

@@ -1,0 +1,193 @@
+"""The environment's own PgBouncer: the address that applications use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from naru.errors import MissingToolError, UnreachableError
+from naru.ground import Ground, Program
+from naru.postgres import Dsn, scram_secret
+from naru.spec import Spec
+from naru.system import write_atomically
+from naru.traffic.console import Console
+from naru.traffic.inifile import quoted
+from naru.traffic.pgbouncer import PgBouncer
+from naru.traffic.users import parse_users, read_secrets, render_users
+
+ADMIN = "naru_pool_admin"
+START_SECONDS = 20
+
+_SETTINGS = """\
+;; Written by naru at every start. Where databases point stands in the included file.
+%include {databases}
+
+[pgbouncer]
+listen_addr = {host}
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {users}
+admin_users = {admin}
+ignore_startup_parameters = extra_float_digits,options
+
+pool_mode = transaction
+default_pool_size = {pool_size}
+max_client_conn = {max_clients}
+listen_backlog = {max_clients}
+
+;; A failover is over within seconds: try again at once, and let clients wait that long.
+server_login_retry = 0.2
+server_connect_timeout = 3
+query_wait_timeout = 120
+server_check_delay = 5
+server_lifetime = 1800
+server_idle_timeout = 120
+server_fast_close = 1
+
+;; A peer that went silent is noticed within about half a minute.
+tcp_keepalive = 1
+tcp_keepidle = 10
+tcp_keepintvl = 5
+tcp_keepcnt = 3
+tcp_user_timeout = 30000
+
+log_connections = 0
+log_disconnections = 0
+log_stats = 0
+"""
+
+
+class Pool:
+    """PgBouncer at `spec.traffic`, in transaction pooling, run by the ground."""
+
+    PROGRAM = "pool"
+
+    def __init__(self, spec: Spec, ground: Ground) -> None:
+        self._spec = spec
+        self._ground = ground
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, on this ground."""
+        return self._ground.address(self._spec.traffic.host), self._spec.traffic.port
+
+    @property
+    def pooler(self) -> PgBouncer:
+        """Its control."""
+        host, port = self.address
+        admin = Dsn.of(host, port, "pgbouncer", ADMIN, passfile=self._ground.secrets.passfile)
+        return PgBouncer(admin, self._folder / "databases.ini")
+
+    def dsn(self, user: str, database: str) -> Dsn:
+        """How a client reaches `database` through the pool.
+
+        The password is in the environment's passfile once `remember` was told it.
+        """
+        host, port = self.address
+        return Dsn.of(host, port, database, user, passfile=self._ground.secrets.passfile)
+
+    def remember(self, user: str, password: str) -> None:
+        """Keep a user's password in the passfile, for `dsn`."""
+        self._ground.secrets.remember([self.address], user, password)
+
+    def up(self) -> None:
+        """Have it running with the current settings. Where databases point stays as it was;
+        the first time, the source's points at the source and the service's at the service.
+        """
+        self._write_files()
+        config = str(self._folder / "pgbouncer.ini")
+        self._ground.place(
+            Program(
+                self.PROGRAM,
+                self._spec.traffic.host,
+                (find_pgbouncer(), config),
+                priority=900,
+                stop_seconds=5,
+            )
+        )
+        self._ground.wait(self.PROGRAM, self._answers, "the pool to answer", START_SECONDS)
+        self._reload()
+
+    def stop(self) -> None:
+        """Stop it; its files stay."""
+        self._ground.stop(self.PROGRAM)
+
+    def sync_users(self, server: Dsn) -> list[str]:
+        """Take over the SCRAM secrets of the roles at `server`; give their names.
+
+        Users known from another server stay. Call it again after passwords changed.
+        """
+        secrets = read_secrets(server)
+        self._write_users(parse_users(self._users_file.read_text()) | secrets)
+        if self._answers():
+            self._reload()
+        return sorted(secrets)
+
+    @property
+    def _folder(self) -> Path:
+        return self._ground.data_folder(self.PROGRAM)
+
+    @property
+    def _users_file(self) -> Path:
+        return self._folder / "users.txt"
+
+    def _write_files(self) -> None:
+        host, port = self.address
+        secrets = self._ground.secrets
+        password = secrets.password(ADMIN)
+        secrets.remember([self.address], ADMIN, password)
+        known = parse_users(self._users_file.read_text()) if self._users_file.exists() else {}
+        if ADMIN not in known:
+            known[ADMIN] = scram_secret(password)
+        self._write_users(known)
+        databases = self._folder / "databases.ini"
+        if not databases.exists():
+            self._write(databases, self._first_entries())
+        settings = _SETTINGS.format(
+            databases=databases, users=self._users_file, host=host, port=port, admin=ADMIN,
+            pool_size=self._spec.traffic.pool_size, max_clients=self._spec.traffic.max_clients,
+        )  # fmt: skip
+        self._write(self._folder / "pgbouncer.ini", settings)
+
+    def _first_entries(self) -> str:
+        source, service = self._spec.source, self._spec.service
+        places = {
+            service.database: (service.host, service.port),
+            source.database: (source.host, source.port),
+        }
+        lines = [
+            f"{name} = host={quoted(self._ground.address(host))} port={port}"
+            for name, (host, port) in places.items()
+        ]
+        return "[databases]\n" + "\n".join(lines) + "\n"
+
+    def _write_users(self, users: dict[str, str]) -> None:
+        self._write(self._users_file, render_users(users))
+
+    def _write(self, path: Path, text: str) -> None:
+        write_atomically(path, text, mode=0o600, owner=self._ground.account)
+
+    def _answers(self) -> bool:
+        try:
+            Console(self.pooler.admin).close()
+        except UnreachableError:
+            return False
+        return True
+
+    def _reload(self) -> None:
+        with Console(self.pooler.admin) as console:
+            console.command("RELOAD")
+
+
+def find_pgbouncer() -> str:
+    """Where the program is; distributions put it where an ordinary user's PATH does not look."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
+    found = shutil.which("pgbouncer", path=path)
+    if found is None:
+        raise MissingToolError(
+            "pgbouncer is not installed, and the pool needs it",
+            remedy="apt-get install pgbouncer (as root)",
+        )
+    return found
