@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from naru.errors import (
     DeadlineError,
@@ -35,6 +36,15 @@ class PgBouncer:
         self.admin = admin
         self.ini = ini
         self._held: set[str] = set()
+
+    def to_json(self) -> dict[str, Any]:
+        """What another process needs to control it too. Holds a secret: for pipes only."""
+        return {"admin": dict(self._admin.parameters), "ini": str(self.ini)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The same pooler, from `to_json`."""
+        return cls(Dsn(document["admin"]), Path(document["ini"]))
 
     @property
     def name(self) -> str:

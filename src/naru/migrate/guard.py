@@ -1,0 +1,141 @@
+"""The guard: a second process that lets the clients go on if the first one dies.
+
+While clients are held, `kill -9` of naru must not leave them waiting. The guard is told
+the plan on its standard input before the pause, and waits. When that pipe closes without
+the word `over`, it reads the journal: a committed switch is completed, any other undone.
+Secrets come through the pipe only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from naru.errors import NaruError
+from naru.journal import Journal, Run
+from naru.migrate.channel import Channel
+from naru.migrate.sides import Side
+from naru.migrate.switch import SWITCH, PooledDatabase, SwitchPlan, complete, undo
+from naru.postgres import Dsn
+from naru.system import spawn
+from naru.traffic import PgBouncer
+
+_OVER = b"over\n"
+_MARGIN_SECONDS = 30.0
+"""Beyond the pause's own deadline, after which a hanging naru is taken for dead."""
+
+
+@contextlib.contextmanager
+def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
+    """Hold a guard over the block. It acts only if this process dies, or hangs, inside."""
+    process = spawn(
+        [sys.executable, "-m", "naru.migrate.guard"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        new_session=True,
+    )
+    if process.stdin is None or process.stdout is None:
+        raise NaruError("the guard of the switch did not start")
+    document = json.dumps({"parent": os.getpid(), **_to_json(plan, run)})
+    process.stdin.write(document.encode() + b"\n")
+    process.stdin.flush()
+    if process.stdout.readline() != b"ready\n":
+        raise NaruError("the guard of the switch did not start")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(_OVER)
+            process.stdin.close()
+        process.wait(timeout=10)
+        process.stdout.close()
+
+
+def _to_json(plan: SwitchPlan, run: Run) -> dict[str, Any]:
+    return {
+        "journal": str(run.journal.path),
+        "run": run.number,
+        "number": plan.number,
+        "leave": _side_to_json(plan.leave),
+        "enter": _side_to_json(plan.enter),
+        "forward": [one.name for one in plan.forward],
+        "back": plan.back.name,
+        "pause_seconds": plan.pause_seconds,
+        "poolers": [
+            {**pooled.pooler.to_json(), "for": pooled.database}
+            for pooled in plan.poolers
+            if isinstance(pooled.pooler, PgBouncer)
+        ],
+    }
+
+
+def _side_to_json(side: Side) -> dict[str, Any]:
+    return {
+        "role": side.role,
+        "dsn": dict(side.dsn.parameters),
+        "seen": dict(side.seen.parameters),
+    }
+
+
+def _side(document: dict[str, Any]) -> Side:
+    return Side(document["role"], Dsn(document["dsn"]), Dsn(document["seen"]))
+
+
+def _plan(document: dict[str, Any]) -> SwitchPlan:
+    leave, enter = _side(document["leave"]), _side(document["enter"])
+    return SwitchPlan(
+        number=document["number"],
+        leave=leave,
+        enter=enter,
+        forward=tuple(Channel(name, leave, enter) for name in document["forward"]),
+        back=Channel(document["back"], enter, leave),
+        poolers=tuple(
+            PooledDatabase(PgBouncer.from_json(one), one["for"]) for one in document["poolers"]
+        ),
+        pause_seconds=document["pause_seconds"],
+    )
+
+
+def watch() -> None:
+    """The guard's whole life: read the plan, wait for the end, act if it was a bad one."""
+    document = json.loads(sys.stdin.buffer.readline())
+    plan = _plan(document)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    readable, _, _ = select.select([sys.stdin], [], [], plan.pause_seconds + _MARGIN_SECONDS)
+    if readable:
+        if sys.stdin.buffer.readline() == _OVER:
+            return
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(document["parent"], signal.SIGKILL)
+    with Journal(Path(document["journal"])) as journal:
+        resolve(plan, Run(journal, document["run"]))
+
+
+def resolve(plan: SwitchPlan, run: Run) -> str:
+    """Bring a switch whose process died to one of its two ends; give which.
+
+    `none` if no switch was in hand, `completed` if it was committed, else `undone`.
+    """
+    record = run.recall(SWITCH)
+    if record is None:
+        return "none"
+    if record["phase"] == "committed":
+        complete(plan, run)
+        return "completed"
+    undo(plan, run)
+    return "undone"
+
+
+if __name__ == "__main__":
+    watch()

@@ -1,0 +1,363 @@
+"""The switch: writes move from one side to the other while clients wait for a moment.
+
+The same code takes a migration across and back again. Until clients are let go, every
+failure ends with the old side taking writes as before; the journal holds the one word
+that tells which side is right after a crash at any point.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+
+from naru.errors import DeadlineError, NaruError
+from naru.journal import Run
+from naru.migrate import channel as channels
+from naru.migrate.channel import Channel
+from naru.migrate.fence import FenceState, lower_fence, observe_fence, raise_fence
+from naru.migrate.largeobjects import Notes, synchronise
+from naru.migrate.parts import read_publishable
+from naru.migrate.sequences import Positions, read_sequences, set_sequences
+from naru.migrate.sides import Side, current_lsn
+from naru.postgres import Connection, Lsn, explain, fetch_value
+from naru.system import SILENT, Deadline, Observer, wait_until
+from naru.traffic import Pooler
+
+T = TypeVar("T")
+_POLL = 0.002
+
+SWITCH = "switch"
+"""The journal's memory of the switch in hand: see `Phase` of `SwitchRecord`."""
+
+
+@dataclass(frozen=True)
+class PooledDatabase:
+    """A database as clients of one pooler ask for it."""
+
+    pooler: Pooler
+    database: str
+
+
+@dataclass(frozen=True)
+class SwitchPlan:
+    """Who leaves, who enters, and what stands between them and the clients."""
+
+    number: int
+    leave: Side
+    enter: Side
+    forward: tuple[Channel, ...]
+    """Carry what `leave` writes to `enter`; drained and dropped by the switch."""
+    back: Channel
+    """Carries what `enter` will write to `leave`; armed by the switch."""
+    poolers: tuple[PooledDatabase, ...]
+    pause_seconds: float
+
+
+@dataclass
+class Frozen:
+    """The moment of the switch: nothing was written on either side while it was taken.
+
+    The two connections hold the snapshots; they are to be closed after the comparison.
+    """
+
+    lsn: Lsn
+    leave_snapshot: str
+    enter_snapshot: str
+    leave_sequences: Positions
+    enter_sequences: Positions
+    holders: tuple[Connection, Connection]
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    ended_clients: int = 0
+
+    def release(self) -> None:
+        """Let both snapshots go."""
+        for connection in self.holders:
+            with contextlib.suppress(psycopg.Error):
+                connection.close()
+
+
+@dataclass
+class _Links:
+    """Open connections of a switch, made before clients have to wait for them."""
+
+    leave: Connection
+    enter: Connection
+    leave_snapshot: Connection
+    enter_snapshot: Connection
+
+    @classmethod
+    def open(cls, plan: SwitchPlan) -> _Links:
+        return cls(
+            plan.leave.connect("switch"),
+            plan.enter.connect("switch"),
+            plan.leave.connect("snapshot", autocommit=False),
+            plan.enter.connect("snapshot", autocommit=False),
+        )
+
+    def close(self) -> None:
+        self.leave.close()
+        self.enter.close()
+
+
+def arm(plan: SwitchPlan) -> None:
+    """Make the way back, not yet in use: publication, slot and a disabled subscription.
+
+    Making a slot waits for running transactions, and a subscription asks its publisher
+    for its tables: both are done here, while clients still work.
+    """
+    with plan.enter.connect("arm") as enter, plan.leave.connect("arm") as leave:
+        with explained(plan.enter, "arming the way back"):
+            channels.publish(plan.back, read_publishable(enter), enter)
+            try:
+                channels.create_slot(plan.back, enter)
+            except psycopg.Error as error:
+                raise channels.explain_slot(error, plan.back) from error
+            channels.advance_slot(plan.back, enter)
+        with explained(plan.leave, "arming the way back"):
+            channels.subscribe(plan.back, enter, leave)
+
+
+def disarm(plan: SwitchPlan) -> None:
+    """Take the way back away again. Harmless where there is none."""
+    with plan.leave.connect("disarm") as leave:
+        channels.drop_destination(plan.back, leave)
+    with plan.enter.connect("disarm") as enter:
+        channels.drop_origin(plan.back, enter)
+
+
+def freeze(plan: SwitchPlan, run: Run, observer: Observer = SILENT) -> Frozen:
+    """Hold the clients, bring both sides to the same state, and turn the poolers round.
+
+    Ends with clients still held and the word `committed` in the journal; `let_go` is
+    next. Raises DeadlineError, or what went wrong; the caller then calls `undo`.
+    """
+    links = _Links.open(plan)
+    try:
+        synchronise_large_objects(plan, observer)
+        return _freeze(plan, run, links)
+    except BaseException:
+        links.leave_snapshot.close()
+        links.enter_snapshot.close()
+        raise
+    finally:
+        links.close()
+
+
+def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
+    with explained(plan.leave, "reading the fence's state"):
+        state = observe_fence(links.leave)
+    remember_phase(run, plan, "pausing", state)
+    deadline = Deadline(plan.pause_seconds, "the switch")
+    watch = _Stopwatch()
+    run.event("cutover.pause", "clients wait", number=plan.number)
+    with explained(plan.leave, "the switch"):
+        with watch("pause"):
+            for pooled in plan.poolers:
+                pooled.pooler.pause(pooled.database, deadline)
+        with watch("fence"):
+            ended = raise_fence(links.leave, plan.leave, deadline)
+        with watch("drain"):
+            lsn = _drain(plan, links.leave, deadline)
+        with watch("sequences"):
+            positions = read_sequences(links.leave)
+            set_sequences(links.enter, positions)
+        with watch("large objects"):
+            deadline.check()
+            _synchronise(plan, links.leave, links.enter, SILENT)
+        with watch("stop following"):
+            for one in plan.forward:
+                channels.disable(one, links.enter)
+        with watch("way back"):
+            channels.advance_slot(plan.back, links.enter)
+        with watch("snapshots"):
+            leave_snapshot = _export(links.leave_snapshot)
+            enter_snapshot = _export(links.enter_snapshot)
+            entered = read_sequences(links.enter)
+        deadline.check()
+        with watch("re-point"):
+            point_all(plan.poolers, plan.enter)
+            remember_phase(run, plan, "committed", state)
+    return Frozen(
+        lsn, leave_snapshot, enter_snapshot, positions, entered,
+        (links.leave_snapshot, links.enter_snapshot), watch.milliseconds, ended,
+    )  # fmt: skip
+
+
+def _drain(plan: SwitchPlan, leave: Connection, deadline: Deadline) -> Lsn:
+    """Wait until everything written at the side to leave is durable at the other.
+
+    A transactional message makes a commit that the slot's reader has to confirm, even
+    when the last real transaction is long past.
+    """
+    leave.execute("SELECT pg_catalog.pg_logical_emit_message(true, 'naru', 'drain')")
+    end = current_lsn(leave)
+    names = [one.name for one in plan.forward]
+
+    def is_drained() -> bool:
+        query = (
+            "SELECT bool_and(confirmed_flush_lsn >= %s::pg_lsn) AND count(*) = %s"
+            " FROM pg_catalog.pg_replication_slots WHERE slot_name = ANY (%s)"
+        )
+        return bool(fetch_value(leave, query, [str(end), len(names), names]))
+
+    try:
+        wait_until(is_drained, "the last changes to be applied", max(0.001, deadline.left),
+                   every=_POLL)  # fmt: skip
+    except DeadlineError:
+        raise DeadlineError(
+            f"{plan.enter}: the last changes were not applied within the pause",
+            remedy="clients go on at the old side; try again when the lag is small",
+        ) from None
+    return end
+
+
+def _export(connection: Connection) -> str:
+    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    return str(fetch_value(connection, "SELECT pg_catalog.pg_export_snapshot()"))
+
+
+def let_go(plan: SwitchPlan, run: Run) -> float:
+    """Let clients go on, at the side that was entered. Gives the milliseconds it took."""
+    began = time.perf_counter()
+    for pooled in plan.poolers:
+        pooled.pooler.resume(pooled.database)
+    run.event("cutover.resume", "clients go on", number=plan.number)
+    return (time.perf_counter() - began) * 1000
+
+
+def settle(plan: SwitchPlan, run: Run) -> None:
+    """After the clients: start the way back, and drop what brought the data here."""
+    with plan.leave.connect("settle") as leave, plan.enter.connect("settle") as enter:
+        with explained(plan.leave, "starting the way back"):
+            channels.enable(plan.back, leave)
+        for one in plan.forward:
+            with explained(plan.enter, f"dropping subscription {one.name}"):
+                channels.drop_destination(one, enter)
+            with explained(plan.leave, f"dropping slot {one.name}"):
+                channels.drop_origin(one, leave)
+    run.remember("switches", plan.number)
+    run.remember("at", plan.enter.role)
+    run.forget(SWITCH)
+
+
+def undo(plan: SwitchPlan, run: Run) -> None:
+    """Let everything be as before the switch: the side to leave takes writes, clients go on.
+
+    Each part is tried even if another fails; the first failure is raised at the end.
+    """
+    record = run.recall(SWITCH) or {}
+    state = record.get("fence")
+    acts: list[Callable[[], None]] = []
+    if state is not None:
+        acts.append(lambda: _open_again(plan, FenceState(**state)))
+    acts += [
+        lambda: _follow_again(plan),
+        lambda: point_all(plan.poolers, plan.leave),
+        lambda: resume_all(plan.poolers),
+        lambda: disarm(plan),
+    ]
+    failures: list[Exception] = []
+    for act in acts:
+        try:
+            act()
+        except (NaruError, psycopg.Error) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    run.forget(SWITCH)
+    run.event("cutover.undone", "clients go on where they were", number=plan.number)
+
+
+def complete(plan: SwitchPlan, run: Run) -> None:
+    """Finish a committed switch whose process died: clients go on, then the rest."""
+    point_all(plan.poolers, plan.enter)
+    resume_all(plan.poolers)
+    run.event("cutover.resume", "clients go on (after a crash)", number=plan.number)
+    settle(plan, run)
+
+
+def _open_again(plan: SwitchPlan, state: FenceState) -> None:
+    with plan.leave.connect("undo") as leave, explained(plan.leave, "taking the fence away"):
+        lower_fence(leave, plan.leave, state)
+
+
+def _follow_again(plan: SwitchPlan) -> None:
+    with plan.enter.connect("undo") as enter, explained(plan.enter, "following again"):
+        for one in plan.forward:
+            channels.enable(one, enter)
+
+
+def point_all(poolers: Sequence[PooledDatabase], side: Side) -> None:
+    """Point every pooler at `side`; where it points there already nothing is done."""
+    for pooled in poolers:
+        host, port = side.dsn.host, side.dsn.port
+        if not pooled.pooler.observe(pooled.database).points_at(host, port, side.dsn.database):
+            pooled.pooler.point(pooled.database, host, port, side.dsn.database)
+
+
+def resume_all(poolers: Sequence[PooledDatabase]) -> None:
+    for pooled in poolers:
+        pooled.pooler.resume(pooled.database)
+
+
+def synchronise_large_objects(plan: SwitchPlan, observer: Observer) -> None:
+    """Bring large objects across while clients still work, so that the pause has few left."""
+    with plan.leave.connect("large objects") as leave, plan.enter.connect("large objects") as enter:
+        with explained(plan.enter, "copying large objects"):
+            _synchronise(plan, leave, enter, observer)
+
+
+def _synchronise(
+    plan: SwitchPlan, leave: Connection, enter: Connection, observer: Observer
+) -> None:
+    notes = Notes(enter if plan.enter.role == "target" else leave, plan.leave.role)
+    synchronise(leave, enter, notes, observer)
+
+
+def remember_phase(run: Run, plan: SwitchPlan, phase: str, state: FenceState) -> None:
+    """Write the one word that decides what a crash means: `pausing` or `committed`."""
+    run.remember(
+        SWITCH,
+        {
+            "phase": phase,
+            "number": plan.number,
+            "leave": plan.leave.role,
+            "forward": [one.name for one in plan.forward],
+            "back": plan.back.name,
+            "fence": state.to_json(),
+        },
+    )
+
+
+class _Stopwatch:
+    """Milliseconds of named steps, in order."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.milliseconds[name] = round((time.perf_counter() - began) * 1000, 2)
+
+
+@contextlib.contextmanager
+def explained(side: Side, doing: str) -> Iterator[None]:
+    """Turn a driver's error in the block into ours."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, side.dsn, doing) from error
+
+
+def describe(frozen: Frozen, resume_ms: float) -> dict[str, Any]:
+    """Figures of a switch for the journal."""
+    return {**frozen.milliseconds, "resume": round(resume_ms, 2)}
