@@ -1,0 +1,124 @@
+"""Workers that run statements on the target, each on a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg import sql
+
+from naru.errors import NaruError, ServerError
+from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.statements import Statement
+from naru.postgres import Connection, Dsn, connect, explain
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A statement that the target refused, and its reason; the work went on without it."""
+
+    statement: Statement
+    reason: str
+
+
+class Crew:
+    """`jobs` workers on `target`; each statement commits together with its note."""
+
+    def __init__(self, target: Dsn, identity: str, settings: dict[str, str], jobs: int) -> None:
+        self.problems: list[Problem] = []
+        self._target, self._identity, self._settings = target, identity, settings
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[Connection] = []
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(max(1, jobs), thread_name_prefix="naru-build")
+
+    def run(
+        self,
+        tasks: Sequence[Sequence[Statement]],
+        *,
+        serial: bool,
+        tolerant: bool,
+        on_done: Callable[[Statement], None],
+    ) -> None:
+        """Run every task to its end, or stop all at the first error and raise it."""
+
+        def work(statements: Sequence[Statement]) -> None:
+            for statement in statements:
+                if self._stop.is_set():
+                    return
+                if self._carry_out(statement, tolerant):
+                    with self._lock:
+                        on_done(statement)
+
+        if serial:
+            tasks = [[one for task in tasks for one in task]]
+        futures = [self._pool.submit(work, task) for task in tasks]
+        try:
+            self._await(futures)
+        except BaseException:
+            self._stop.set()
+            self._cancel(futures)
+            raise
+
+    def _await(self, futures: Sequence[Future[None]]) -> None:
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+
+    def _cancel(self, futures: Sequence[Future[None]]) -> None:
+        for future in futures:
+            future.cancel()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            connection.cancel_safe(timeout=5)
+        wait(futures, timeout=30)
+
+    def _carry_out(self, statement: Statement, tolerant: bool) -> bool:
+        connection = self._connection()
+        note = sql.SQL("INSERT INTO {}.schema_done VALUES (%s, %s)").format(
+            sql.Identifier(OWN_SCHEMA)
+        )
+        try:
+            with connection.transaction():
+                connection.execute(statement.sql.encode())
+                connection.execute(note, [self._identity, statement.id])
+        except psycopg.Error as error:
+            said = explain(error, self._target, f"making {statement}")
+            if tolerant and isinstance(said, ServerError):
+                self._put_up_with(statement, said)
+                return False
+            raise said from error
+        return True
+
+    def _put_up_with(self, statement: Statement, said: NaruError) -> None:
+        with self._lock:
+            self.problems.append(Problem(statement, said.message))
+
+    def _connection(self) -> Connection:
+        found: Connection | None = getattr(self._local, "connection", None)
+        if found is None or found.closed:
+            found = connect(self._target, purpose="schema", settings=self._settings)
+            self._local.connection = found
+            with self._lock:
+                self._connections.append(found)
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for connection in self._connections:
+            connection.close()

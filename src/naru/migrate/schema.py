@@ -1,0 +1,231 @@
+"""Getting a schema across: what rows need before them, and what is built after them.
+
+Every statement runs on the target in one transaction with a note that it is done, in
+`naru_migration.schema_done`. So a statement is done if and only if it is noted, wherever a
+process dies, and a second run goes on with what is left; nothing is dropped and begun again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from naru.migrate.archive import LARGE_TABLE_BYTES, SchemaDump, restore_text
+from naru.migrate.crew import Crew, Problem
+from naru.migrate.entries import Entry, contents, split
+from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.statements import (
+    SERIAL,
+    TOLERANT,
+    Phase,
+    Stage,
+    Statement,
+    plan,
+    refresh_and_analyze,
+)
+from naru.postgres import Connection, Dsn, connect, explain
+from naru.system import SILENT, Observer, run
+
+_BATCH = 200
+
+_DONE = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.schema_done (
+    archive text, id text, PRIMARY KEY (archive, id));
+"""
+
+# As pg_restore sets them; the last two because a crash loses statement and note together.
+_SETTINGS = {
+    "statement_timeout": "0",
+    "lock_timeout": "60s",
+    "idle_in_transaction_session_timeout": "0",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "search_path": "",
+    "check_function_bodies": "off",
+    "xmloption": "content",
+    "client_min_messages": "warning",
+    "row_security": "off",
+    "default_tablespace": "",
+    "default_transaction_read_only": "off",
+    "synchronous_commit": "off",
+}
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did: statements done now, done before, and what was refused."""
+
+    done: int
+    skipped: int
+    problems: tuple[Problem, ...]
+    """Foreign keys that the data break (they stay NOT VALID), views that do not refresh."""
+
+
+def pre_data(
+    dump: SchemaDump,
+    target: Dsn,
+    *,
+    on_done: Callable[[str], None] | None = None,
+    observer: Observer = SILENT,
+) -> int:
+    """Make everything that must stand before rows come; give how many entries were made now.
+
+    Safe to run again after a crash at any point: it completes what is missing. `on_done`
+    hears each batch's last entry. Raises ServerError naming the entry that was refused.
+    """
+    with _session(target, "schema") as connection:
+        done = _done(connection, dump)
+        todo = [entry for entry in _entries(dump, "pre-data") if str(entry.number) not in done]
+        total = len(todo)
+        for start in range(0, total, _BATCH):
+            batch = todo[start : start + _BATCH]
+            _run_entries(connection, dump, batch, target)
+            observer.progress("schema", min(start + _BATCH, total), total, "items")
+            if on_done is not None:
+                on_done(batch[-1].name)
+        _settle(connection)
+        return total
+
+
+def post_data(dump: SchemaDump) -> list[Statement]:
+    """Everything that is built after the rows, in order of the archive, then statistics."""
+    statements = list(plan(_entries(dump, "post-data"), dump.keys, dump.indexes, LARGE_TABLE_BYTES))
+    statements.extend(refresh_and_analyze(dump.matviews, dump.analyzed))
+    return statements
+
+
+def build(
+    dump: SchemaDump,
+    statements: Sequence[Statement],
+    target: Dsn,
+    *,
+    jobs: int = 2,
+    maintenance_memory: str = "256MB",
+    on_done: Callable[[Statement], None] | None = None,
+    observer: Observer = SILENT,
+    title: str = "keys and indexes",
+) -> BuildReport:
+    """Run `statements` (a phase, or one table's) with `jobs` connections; skip what is done.
+
+    `on_done` hears each statement that was committed, maybe from several threads. Raises
+    the first error, except in stages that are tolerant, whose refusals are in the report.
+    """
+    settings = {**_SETTINGS, "maintenance_work_mem": maintenance_memory}
+    with _session(target, "schema") as connection:
+        done = _done(connection, dump)
+        todo = [one for one in statements if one.id not in done]
+        total = len(statements)
+        skipped = total - len(todo)
+        with Crew(target, dump.identity, settings, jobs) as crew:
+            counter = _Counter(observer, title, skipped, total, on_done)
+            for phase, stage in sorted({(one.phase, one.stage) for one in todo}):
+                part = [one for one in todo if (one.phase, one.stage) == (phase, stage)]
+                crew.run(
+                    _tasks(part, stage), serial=stage in SERIAL, tolerant=stage in TOLERANT,
+                    on_done=counter,
+                )  # fmt: skip
+        _settle(connection)
+        return BuildReport(counter.count - skipped, skipped, tuple(crew.problems))
+
+
+def of_phase(statements: Iterable[Statement], phase: Phase) -> list[Statement]:
+    """The statements of one phase."""
+    return [one for one in statements if one.phase is phase]
+
+
+class _Counter:
+    def __init__(
+        self,
+        observer: Observer,
+        title: str,
+        count: int,
+        total: int,
+        on_done: Callable[[Statement], None] | None,
+    ) -> None:
+        self.count = count
+        self._observer, self._title, self._total, self._on_done = observer, title, total, on_done
+
+    def __call__(self, statement: Statement) -> None:
+        self.count += 1
+        self._observer.progress(
+            self._title, self.count, self._total, "items", detail=str(statement)
+        )
+        if self._on_done is not None:
+            self._on_done(statement)
+
+
+def _tasks(statements: Sequence[Statement], stage: Stage) -> list[list[Statement]]:
+    """Groups of statements for one worker each: a small table's together, largest first."""
+    groups: dict[object, list[Statement]] = {}
+    for one in statements:
+        key = one.id if one.alone or one.table is None else one.table
+        groups.setdefault(key, []).append(one)
+    tasks = list(groups.values())
+    if stage not in SERIAL:
+        tasks.sort(key=lambda group: -group[0].size)
+    return tasks
+
+
+def _entries(dump: SchemaDump, section: str) -> Iterator[Entry]:
+    listing = run(
+        [dump.programs.tool("pg_restore"), "--list", f"--section={section}", dump.file],
+        seconds=600,
+    ).stdout
+    path = restore_text(dump, section)
+    try:
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            for entry in split(lines, contents(listing)):
+                if entry.sql:
+                    yield entry
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _session(target: Dsn, purpose: str) -> Connection:
+    return connect(target, purpose=purpose, settings=_SETTINGS)
+
+
+def _done(connection: Connection, dump: SchemaDump) -> set[str]:
+    schema = sql.Identifier(OWN_SCHEMA)
+    connection.execute(sql.SQL(_DONE).format(schema=schema))
+    rows = connection.execute(
+        sql.SQL("SELECT id FROM {}.schema_done WHERE archive = %s").format(schema),
+        [dump.identity],
+    )
+    return {row[0] for row in rows}
+
+
+def _settle(connection: Connection) -> None:
+    """One commit that waits for the disk (and the standby), and so for all before it."""
+    with connection.transaction():
+        connection.execute("SET LOCAL synchronous_commit = on")
+        connection.execute("SELECT pg_catalog.pg_current_xact_id()")
+
+
+def _run_entries(
+    connection: Connection, dump: SchemaDump, batch: Sequence[Entry], target: Dsn
+) -> None:
+    try:
+        _run_together(connection, dump, batch)
+    except psycopg.Error:
+        if len(batch) == 1 or connection.closed:
+            raise
+        for entry in batch:
+            try:
+                _run_together(connection, dump, [entry])
+            except psycopg.Error as error:
+                raise explain(
+                    error, target, f"making {entry.type.lower()} {entry.schema}.{entry.name}"
+                ) from error
+
+
+def _run_together(connection: Connection, dump: SchemaDump, batch: Sequence[Entry]) -> None:
+    note = sql.SQL("INSERT INTO {}.schema_done VALUES (%s, %s)").format(sql.Identifier(OWN_SCHEMA))
+    with connection.transaction(), connection.cursor() as cursor:
+        for entry in batch:
+            cursor.execute((entry.state + "\n" + entry.sql).encode())
+        cursor.executemany(note, [(dump.identity, str(entry.number)) for entry in batch])
