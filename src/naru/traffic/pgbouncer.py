@@ -39,7 +39,7 @@ class PgBouncer:
 
     def to_json(self) -> dict[str, Any]:
         """What another process needs to control it too. Holds a secret: for pipes only."""
-        return {"admin": dict(self._admin.parameters), "ini": str(self.ini)}
+        return {"admin": dict(self.admin.parameters), "ini": str(self.ini)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
