@@ -6,11 +6,22 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from psycopg import sql
+
 from naru.errors import UnreachableError
-from naru.postgres import Dsn
+from naru.postgres import (
+    Connection,
+    Dsn,
+    LocalServer,
+    connect,
+    generate_password,
+    scram_secret,
+)
 from naru.system import (
     give_to,
     private_folder,
@@ -99,3 +110,31 @@ class TestPooler:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+@contextmanager
+def application(
+    servers: Sequence[LocalServer], database: str, role: str
+) -> Iterator[tuple[str, str]]:
+    """The same database and the same role on all `servers`; gives its password and secret."""
+    password = generate_password()
+    secret = scram_secret(password)
+    name, who = sql.Identifier(database), sql.Identifier(role)
+    for server in servers:
+        with connect(server.dsn(), purpose="test") as connection:
+            _drop(connection, name, who)
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(who, sql.Literal(secret))
+            )
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+    try:
+        yield password, secret
+    finally:
+        for server in servers:
+            with connect(server.dsn(), purpose="test") as connection:
+                _drop(connection, name, who)
+
+
+def _drop(connection: Connection, database: sql.Identifier, role: sql.Identifier) -> None:
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
+    connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))

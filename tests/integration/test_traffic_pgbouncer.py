@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from naru.errors import (
     DeadlineError,
@@ -20,11 +19,11 @@ from naru.errors import (
     UnreachableError,
     UsageError,
 )
-from naru.postgres import Dsn, LocalServer, connect, fetch_value, generate_password, scram_secret
+from naru.postgres import Dsn, LocalServer, connect, fetch_value
 from naru.system import Deadline
 from naru.traffic import PgBouncer
 from naru.traffic.console import Console
-from tests.poolers import TestPooler
+from tests.poolers import TestPooler, application
 from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
@@ -45,28 +44,8 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def role(old_server: LocalServer, new_server: LocalServer) -> Iterator[tuple[str, str]]:
-    """The role's password and its SCRAM secret, one and the same on both servers."""
-    password = generate_password()
-    secret = scram_secret(password)
-    for server in (old_server, new_server):
-        with connect(server.dsn(), purpose="test") as connection:
-            _drop(connection)
-            connection.execute(
-                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(ROLE), sql.Literal(secret)
-                )
-            )
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-    yield password, secret
-    for server in (old_server, new_server):
-        with connect(server.dsn(), purpose="test") as connection:
-            _drop(connection)
-
-
-def _drop(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    name = sql.Identifier(DATABASE)
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-    connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(ROLE)))
+    with application([old_server, new_server], DATABASE, ROLE) as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,1 +1,37 @@
-"""To be filled."""
+"""Faults, the workload that measures them, and verdicts with figures.
+
+A `Workload` is a process of its own that notes outside the database what its clients were
+told; `judge` holds that against the ledger inside. A drill breaks something on purpose
+and says whether the promise held.
+"""
+
+from __future__ import annotations
+
+from naru.drill.business import LEDGER_ALONE, Business, Change
+from naru.drill.gaps import Gap, commits_within, errors_within, longest_gap
+from naru.drill.ledger import LedgerVerdict, clean, judge, prepare
+from naru.drill.records import Outcome, Record
+from naru.drill.series import Interval, read_series
+from naru.drill.settings import WorkloadSettings, WorkloadStatus
+from naru.drill.workload import Workload
+
+__all__ = [
+    "LEDGER_ALONE",
+    "Business",
+    "Change",
+    "Gap",
+    "Interval",
+    "LedgerVerdict",
+    "Outcome",
+    "Record",
+    "Workload",
+    "WorkloadSettings",
+    "WorkloadStatus",
+    "clean",
+    "commits_within",
+    "errors_within",
+    "judge",
+    "longest_gap",
+    "prepare",
+    "read_series",
+]
