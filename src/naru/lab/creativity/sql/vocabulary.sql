@@ -18,6 +18,10 @@ CREATE FUNCTION gen.english_first(h bigint) RETURNS text IMMUTABLE LANGUAGE sql 
 CREATE FUNCTION gen.english_last(h bigint) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT gen.pick(ARRAY[
     'Hopper', 'Turing', 'Hamilton', 'Keller', 'Liskov', 'Ritchie', 'Allen', 'Knuth', 'Perlman', 'O''Brien',
     'Lamarr', 'Nguyen', 'García', 'Müller', 'Kowalski', 'D''Angelo', 'Smith-Jones', 'Tanaka'], h) $$;
+-- The same names without accents, in the same order.
+CREATE FUNCTION gen.english_first_plain(h bigint) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT gen.pick(ARRAY[
+    'grace', 'alan', 'margaret', 'edsger', 'barbara', 'dennis', 'frances', 'donald', 'radia', 'ken',
+    'hedy', 'linus', 'karen', 'brian', 'zoe', 'jose', 'anais', 'soren', 'siobhan', 'lukasz'], h) $$;
 CREATE FUNCTION gen.mail_domain(h bigint) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT gen.pick(ARRAY[
     'example.com', 'example.com', 'example.com', 'example.org', 'example.net', 'mail.example.kr',
     'studio.example.kr'], h) $$;

@@ -1,7 +1,7 @@
 -- Every twentieth line is there twice, as lines without a key may be.
 INSERT INTO audit_log (happened_at, actor, action, object, object_id, before, after)
 SELECT gen.present() - interval '1 second' * ((gen.audit_log() - line) * 40 + h % 40),
-       gen.pick(ARRAY['app_user', 'app_user', 'app_user', 'web_user', 'postgres'], h)::name,
+       gen.pick(ARRAY['app_user', 'app_user', 'app_user', 'postgres'], h)::name,
        gen.pick(ARRAY['update', 'update', 'insert', 'delete'], h >> 5),
        gen.pick(ARRAY['users', 'projects', 'projects', 'orders', 'user_projects'], h >> 9),
        gen.even(h, gen.users()),

@@ -13,7 +13,7 @@ SELECT n,
              WHEN 2 THEN '{}' END)::user_role[],
        (ARRAY['영상', 'design', '음악', 'archive', '전시', 'app', '글', 'print', '"인용"', 'a,b', '공모'])
            [1 + (h % 6)::int : 1 + (h % 6)::int + (g % 5)::int],
-       CASE WHEN g % 4 > 0 THEN g % 500000 * 10000 END,
+       CASE WHEN g % 4 > 0 THEN g % 50000 * 10000 END,
        h % 10001 / 10000.0,
        CASE WHEN h % 11 = 0 THEN daterange((gen.moment(g, 1000))::date, NULL)
             WHEN h % 11 = 1 THEN 'empty'

@@ -4,8 +4,8 @@ INSERT INTO users
 OVERRIDING SYSTEM VALUE
 SELECT n,
        CASE WHEN korean THEN gen.given_name_latin(h >> 10) ELSE lower(gen.english_first(g >> 12)) END || n,
-       CASE WHEN h % 9 = 0 THEN 'User.' || n ELSE gen.given_name_latin(h >> 10) || '.' || n END
-           || '@' || gen.mail_domain(h >> 20),
+       CASE WHEN h % 9 = 0 THEN 'User' WHEN korean THEN gen.given_name_latin(h >> 10)
+            ELSE gen.english_first_plain(g >> 12) END || '.' || n || '@' || gen.mail_domain(h >> 20),
        CASE WHEN korean THEN gen.family_name(h >> 5) || gen.given_name(h >> 10)
             ELSE gen.english_first(g >> 12) || ' ' || gen.english_last(g >> 18) END,
        (CASE WHEN h % 100 < 82 THEN 'active' WHEN h % 100 < 92 THEN 'dormant' WHEN h % 100 < 95 THEN 'invited'
