@@ -11,6 +11,7 @@ from naru import __version__
 from naru.cli import talk
 from naru.cli.doctor import doctor
 from naru.cli.init import init
+from naru.cli.report import report
 from naru.errors import NaruError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(doctor)
+app.command()(report)
 
 
 def _print_version(wanted: bool) -> None:
@@ -33,7 +35,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say it.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Say which version this is."
+        ),
     ] = False,
 ) -> None:
     """Bring a running PostgreSQL across into a highly available service, and run it."""

@@ -6,12 +6,15 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from naru.errors import UsageError
+
+FILE = "journal.sqlite"
+"""What a journal is called in an environment's folder of state."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (
@@ -85,6 +88,11 @@ class Journal:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_SCHEMA)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Self:
+        """The journal of the environment whose state is in `folder`; made if missing."""
+        return cls(folder / FILE)
 
     def begin(self, kind: str, name: str) -> Run:
         """Start a new run of `kind` (`migrate`, `drill`, `demo` …)."""
@@ -200,11 +208,15 @@ class Run:
 
     def samples(self, series: str) -> list[Sample]:
         """The points of a series in order of time."""
+        return list(self.each_sample(series))
+
+    def each_sample(self, series: str) -> Iterator[Sample]:
+        """The same one by one, for series too long to hold."""
         rows = self.journal._do(
             "SELECT at, data FROM sample WHERE run = ? AND series = ? ORDER BY at",
             self.number, series,
         )  # fmt: skip
-        return [Sample(at, json.loads(data)) for at, data in rows]
+        return (Sample(at, json.loads(data)) for at, data in rows)
 
     def remember(self, key: str, value: Any) -> None:
         """Keep a fact that later steps, or a later process, need. Never a secret."""

@@ -6,6 +6,7 @@ A `Story` holds everything that the page shows; `judge` gives its verdict; `writ
 
 from __future__ import annotations
 
+from naru.report.from_journal import story_from_journal
 from naru.report.page import render, write
 from naru.report.story import (
     Commit,
@@ -45,5 +46,6 @@ __all__ = [
     "environment_of",
     "judge",
     "render",
+    "story_from_journal",
     "write",
 ]

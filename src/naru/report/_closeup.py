@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from naru.report._axes import Scale, inner_ticks, text_width
 from naru.report._markup import Markup, join, number, tag
 from naru.report.story import Commit, PauseStep
-from naru.system.units import human_ms, human_seconds
+from naru.system.units import human_ms
 
 _LANE = 13.0
 _MOST_LANES = 32
@@ -153,10 +153,10 @@ def _axis(x: Scale, zero: float, bottom: float, width: float) -> list[Markup]:
         parts.append(tag("line", class_="grid", x1=at, x2=at, y1=bottom, y2=bottom + 4))
         parts.append(tag("text", text, class_="tick middle", x=at, y=bottom + 17))
     name = "seconds" if in_seconds else "milliseconds"
-    parts.append(tag("text", f"{name} since the last commit before it", class_="tick end",
+    parts.append(tag("text", f"{name} since the last commit before the silence", class_="tick end",
                      x=x.end, y=bottom + 33))  # fmt: skip
     return parts
 
 
 def _span(seconds: float) -> str:
-    return human_ms(seconds * 1000) if seconds < 3 else human_seconds(seconds)
+    return human_ms(seconds * 1000) if seconds < 1 else f"{seconds:.2f} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from naru.report._closeup import Mark, closeup, waterfall
@@ -178,10 +179,16 @@ def _table_row(table: TableVerdict) -> Markup:
         "span", "✗ differs", class_="bad")  # fmt: skip
     seconds = "" if table.seconds is None else f"{table.seconds:.2f}"
     return tag(
-        "tr", tag("th", table.name, scope="row"), _figure(human_count(table.rows)), _figure(same),
+        "tr", tag("th", _breakable(table.name), scope="row"),
+        _figure(human_count(table.rows)), _figure(same),
         _figure(human_count(table.differences)), _figure(seconds),
         class_=None if table.same else "broken",
     )  # fmt: skip
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow page may break after dots and underscores."""
+    return Markup(re.sub(r"([._])", r"\1<wbr>", tag("span", name)))
 
 
 def _ledger_row(row: Ledger) -> Markup:

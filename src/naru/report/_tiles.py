@@ -116,7 +116,7 @@ def _failover(failover: Failover | None, targets: Targets) -> Tile:
     label = "Writes again after a kill"
     if failover is None:
         return Tile(label, _NOT_RUN, "")
-    promise = f"promised within {human_seconds(targets.failover_seconds)}"
+    promise = f"promised within {targets.failover_seconds:g} s"
     if failover.seconds is None:
         return Tile(label, "never", promise, False)
     kept = failover.seconds <= targets.failover_seconds

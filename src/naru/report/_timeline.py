@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from naru.report._axes import Scale, decade_ticks, round_ticks, stack, text_width, time_ticks
 from naru.report._markup import Markup, join, number, tag
@@ -14,7 +15,7 @@ from naru.system.units import clock, human_bytes, short_count
 
 _LEFT, _RIGHT = 58.0, 12.0
 _HEIGHTS = {"throughput": 130.0, "latency": 130.0, "lag": 80.0}
-_TITLE = 24.0
+_TITLE = 30.0
 _GAP = 10.0
 _LABEL_ROWS = 4
 _ROW = 15.0
@@ -114,6 +115,7 @@ def _throughput(points: Sequence[WorkloadPoint], panel: _Panel, x: Scale) -> Mar
     middles = [x(point.at + point.seconds / 2) for point in points]
     upper = [(at, y(value)) for at, value in zip(middles, highest, strict=True)]
     lower = [(at, y(value)) for at, value in zip(middles, lowest, strict=True)]
+    parts = _stretches(points)
     means = [(at, y(point.rate)) for at, point in zip(middles, points, strict=True)]
     errors = [
         tag("circle", class_="dot bad", cx=at, cy=panel.bottom, r=2.5)
@@ -121,8 +123,9 @@ def _throughput(points: Sequence[WorkloadPoint], panel: _Panel, x: Scale) -> Mar
     ]  # fmt: skip
     return join([
         _frame(panel, "Commits a second", x, y, ticks, short_count),
-        tag("path", class_="band", d=_path([*upper, *reversed(lower)]) + "Z"),
-        tag("path", class_="line blue", d=_path(means)), *errors,
+        *(tag("path", class_="band", d=_path([*upper[part], *reversed(lower[part])]) + "Z")
+          for part in parts),
+        *(tag("path", class_="line blue", d=_path(means[part])) for part in parts), *errors,
     ])  # fmt: skip
 
 
@@ -137,15 +140,16 @@ def _latency(points: Sequence[WorkloadPoint], panel: _Panel, x: Scale) -> Markup
     y = Scale(ticks[0], ticks[-1], panel.bottom, panel.top, log=True)
     lines, legend, left = [], [], x.end
     for name, style, get in kinds:
-        known = [(x(p.at + p.seconds / 2), y(v)) for p in points if (v := get(p)) is not None]
+        known = [point for point in points if get(point) is not None]
         if not known:
             continue
-        lines.append(tag("path", class_=style, d=_path(known)))
+        places = [(x(p.at + p.seconds / 2), y(get(p) or 0.0)) for p in known]
+        lines += [tag("path", class_=style, d=_path(places[s])) for s in _stretches(known)]
         left -= text_width(name) + 22
         legend.append(tag("line", class_=style, x1=left, x2=left + 14, y1=panel.y + 12.0,
                           y2=panel.y + 12.0))  # fmt: skip
         legend.append(tag("text", name, class_="tick", x=left + 18, y=panel.y + 16.0))
-    frame = _frame(panel, "Latency, ms (log)", x, y, ticks, lambda value: f"{value:g}")
+    frame = _frame(panel, "Latency, ms (log)", x, y, ticks, lambda value: f"{value:,g}")
     return join([frame, *lines, *legend])
 
 
@@ -182,7 +186,7 @@ def _frame(
 
 def _time_axis(x: Scale, seconds: float, bottom: float, width: float) -> list[Markup]:
     parts = []
-    for at in time_ticks(seconds, int(width / 90)):
+    for at in time_ticks(seconds, int(width / 75)):
         place = x(x.low + at)
         anchor = "tick end" if place > width - 30 else "tick middle"
         parts.append(tag("text", clock(at), class_=anchor, x=min(place, width), y=bottom + 17))
@@ -233,6 +237,16 @@ def _marks(events: Sequence[Event], x: Scale, top: float, bottom: float) -> Mark
         tag("line", class_=_tone(event, "mark"), x1=x(event.at), x2=x(event.at), y1=top, y2=bottom)
         for event in events if event.label
     )  # fmt: skip
+
+
+def _stretches(points: Sequence[WorkloadPoint]) -> list[slice]:
+    """Where the workload ran without a hole: a line must not cross a time without samples."""
+    longest = 3 * max((point.seconds for point in points), default=0.0)
+    starts = [0]
+    for index, (one, other) in enumerate(pairwise(points), start=1):
+        if other.at - (one.at + one.seconds) > longest:
+            starts.append(index)
+    return [slice(one, other) for one, other in pairwise([*starts, len(points)])]
 
 
 def _tone(event: Event, base: str) -> str:

@@ -28,10 +28,14 @@ def judge(story: Story) -> Verdict:
     broken = tuple(_broken(story))
     missing = tuple(_missing(story))
     if broken:
-        return Verdict(FAILED, f"A promise broke: {_join(broken)}.", broken, missing)
+        return Verdict(FAILED, f"{_opening(story)}: {_join(broken)}.", broken, missing)
     if missing:
         return Verdict(INCOMPLETE, f"Not the whole story yet: {_join(missing)}.", (), missing)
     return Verdict(PASSED, _praise(story))
+
+
+def _opening(story: Story) -> str:
+    return "A promise broke" if story.failure is None else "The run did not reach its end"
 
 
 def _broken(story: Story) -> Iterator[str]:
@@ -48,7 +52,7 @@ def _broken(story: Story) -> Iterator[str]:
 
 def _broken_cutover(cutover: Cutover, most: float) -> Iterator[str]:
     if cutover.write_pause_ms is not None and cutover.write_pause_ms > most:
-        yield f"writes paused for {human_ms(cutover.write_pause_ms)}, {human_ms(most)} promised"
+        yield f"writes paused for {human_ms(cutover.write_pause_ms)} ({human_ms(most)} promised)"
     if cutover.client_errors:
         yield f"{_count(cutover.client_errors, 'client error')} at the cutover"
     yield from _unkept(cutover.lost, cutover.duplicated, "at the cutover")
@@ -58,10 +62,7 @@ def _broken_failover(failover: Failover, most: float) -> Iterator[str]:
     if failover.seconds is None:
         yield "writes did not come back after the primary was killed"
     elif failover.seconds > most:
-        yield (
-            f"writes came back after {human_seconds(failover.seconds)}, "
-            f"{human_seconds(most)} promised"
-        )
+        yield (f"writes came back after {human_seconds(failover.seconds)} ({most:g} s promised)")
     yield from _unkept(failover.lost, failover.duplicated, "in the failover")
 
 
