@@ -16,7 +16,10 @@ _SIGNS = {"ok": "ok", "missing": "MISSING", "warning": "warning", "optional": "o
 
 
 def doctor(spec: SpecOption = None, json: JsonOption = False) -> None:
-    """Say what is installed, what is missing, and how to get it. Exit code 1 if it is needed."""
+    """Say what is installed, what is missing, and how to get it.
+
+    Exit code 1 when something is missing that Naru needs.
+    """
     from naru.ground import state_folder
     from naru.ground.doctor import diagnose, observe
 

@@ -38,9 +38,9 @@ class EnvironmentSpec(_Table):
     """What the whole is called."""
 
     name: Annotated[str, rules.NAME] = "lab"
-    """The environment's name; it stands in the names of processes and folders."""
+    """The environment's name, as status and reports show it."""
     private_domain: Annotated[str, rules.DOMAIN] = "lab.internal"
-    """The domain of the hosts' names."""
+    """The domain of the hosts' names. The ground `loopback` serves no names: it is only kept."""
 
 
 class GroundSpec(_Table):
