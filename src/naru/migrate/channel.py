@@ -60,8 +60,8 @@ class ChannelFacts:
         return max(0, self.current - self.confirmed) if self.confirmed is not None else 0
 
 
-def publish(channel: Channel, tables: Sequence[tuple[Relation, bool]], at: Connection) -> None:
-    """Create the publication at the origin; `tables` with whether each is partitioned."""
+def publish(channel: Channel, tables: Sequence[Relation], at: Connection) -> None:
+    """Create the publication at the origin, if it is not there."""
     query = "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %s"
     if fetch_value(at, query, [channel.name]):
         return
@@ -77,7 +77,7 @@ def publish(channel: Channel, tables: Sequence[tuple[Relation, bool]], at: Conne
             )
 
 
-def republish(channel: Channel, tables: Sequence[tuple[Relation, bool]], at: Connection) -> None:
+def republish(channel: Channel, tables: Sequence[Relation], at: Connection) -> None:
     """Let an existing publication carry only `tables`."""
     if tables:
         execute_composed(
@@ -88,12 +88,9 @@ def republish(channel: Channel, tables: Sequence[tuple[Relation, bool]], at: Con
         )
 
 
-def _table_list(tables: Sequence[tuple[Relation, bool]]) -> sql.Composed:
-    # ONLY: an inheritance child is listed by itself. A partitioned root stands for all.
-    return sql.SQL(", ").join(
-        relation.identifier if partitioned else sql.SQL("ONLY {}").format(relation.identifier)
-        for relation, partitioned in tables
-    )
+def _table_list(tables: Sequence[Relation]) -> sql.Composed:
+    # ONLY: an inheritance child is listed by itself.
+    return sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in tables)
 
 
 def create_slot(channel: Channel, at: Connection) -> None:

@@ -65,14 +65,15 @@ def note(connection: Connection, part: Part, batch: int, rows: int, size: int) -
     )  # fmt: skip
 
 
-def complete_tables(connection: Connection) -> set[Relation]:
-    """Tables of which every part has been copied."""
+def complete_tables(connection: Connection) -> dict[Relation, int]:
+    """Tables of which every part has been copied, with the batch that did it."""
     rows = connection.execute(
         sql.SQL(
-            "SELECT schema, relation FROM {}.part GROUP BY 1, 2 HAVING count(*) = max(of)"
+            "SELECT schema, relation, max(batch) FROM {}.part"
+            " GROUP BY 1, 2 HAVING count(*) = max(of)"
         ).format(_SCHEMA)
     )
-    return {Relation(*row) for row in rows}
+    return {Relation(schema, name): batch for schema, name, batch in rows}
 
 
 def forget_incomplete(connection: Connection) -> list[Relation]:

@@ -138,25 +138,26 @@ ORDER BY size DESC, 1, 2
 """
 
 
-def read_publishable(connection: Connection) -> list[tuple[Relation, bool]]:
-    """What a publication lists: plain tables, and partitioned roots in place of their leaves.
+def read_publishable(connection: Connection) -> list[Relation]:
+    """What a publication lists: every table with rows of its own, partitions one by one.
 
-    Unlogged tables leave no WAL to follow and cannot be published.
+    So a table can belong to one channel and its sibling to another, as after a copy that
+    was interrupted. Unlogged tables leave no WAL to follow and cannot be published.
     """
-    rows = connection.execute(
-        """
-        SELECT n.nspname, c.relname, c.relkind = 'p'
-        FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
-          AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', %(own)s)
-          AND NOT EXISTS (
-              SELECT FROM pg_catalog.pg_depend d
-              LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-              WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
-                AND d.deptype = 'e' AND NOT c.oid = ANY (coalesce(e.extconfig, '{}')))
-        ORDER BY 1, 2
-        """,
-        {"own": OWN_SCHEMA},
-    ).fetchall()
-    return [(Relation(schema, name), partitioned) for schema, name, partitioned in rows]
+    rows = connection.execute(_PUBLISHABLE, {"own": OWN_SCHEMA}).fetchall()
+    return [Relation(schema, name) for schema, name in rows]
+
+
+_PUBLISHABLE = """
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', %(own)s)
+  AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend d
+      LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+        AND d.deptype = 'e' AND NOT c.oid = ANY (coalesce(e.extconfig, '{}')))
+ORDER BY 1, 2
+"""

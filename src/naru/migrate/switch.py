@@ -181,6 +181,8 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
         deadline.check()
         with watch("re-point"):
             point_all(plan.poolers, plan.enter)
+        with watch("journal"):
+            run.remember(fence_key(plan.leave), state.to_json())
             remember_phase(run, plan, "committed", state)
     return Frozen(
         lsn, leave_snapshot, enter_snapshot, positions, entered,
@@ -222,10 +224,14 @@ def _export(connection: Connection) -> str:
 
 
 def let_go(plan: SwitchPlan, run: Run) -> float:
-    """Let clients go on, at the side that was entered. Gives the milliseconds it took."""
+    """Let clients go on, at the side that was entered. Gives the milliseconds it took.
+
+    That side's own fence, from an earlier switch, goes only now: the switch is committed,
+    so no undoing would need it again.
+    """
     began = time.perf_counter()
-    for pooled in plan.poolers:
-        pooled.pooler.resume(pooled.database)
+    open_side(plan.enter, run)
+    resume_all(plan.poolers)
     run.event("cutover.resume", "clients go on", number=plan.number)
     return (time.perf_counter() - began) * 1000
 
@@ -269,6 +275,7 @@ def undo(plan: SwitchPlan, run: Run) -> None:
             failures.append(error)
     if failures:
         raise failures[0]
+    run.forget(fence_key(plan.leave))
     run.forget(SWITCH)
     run.event("cutover.undone", "clients go on where they were", number=plan.number)
 
@@ -276,9 +283,23 @@ def undo(plan: SwitchPlan, run: Run) -> None:
 def complete(plan: SwitchPlan, run: Run) -> None:
     """Finish a committed switch whose process died: clients go on, then the rest."""
     point_all(plan.poolers, plan.enter)
-    resume_all(plan.poolers)
-    run.event("cutover.resume", "clients go on (after a crash)", number=plan.number)
+    let_go(plan, run)
     settle(plan, run)
+
+
+def open_side(side: Side, run: Run) -> None:
+    """Take away the fence that an earlier switch has left around `side`, if there is one."""
+    state = run.recall(fence_key(side))
+    if state is None:
+        return
+    with side.connect("open") as connection, explained(side, "taking the fence away"):
+        lower_fence(connection, side, FenceState(**state))
+    run.forget(fence_key(side))
+
+
+def fence_key(side: Side) -> str:
+    """Under which the journal keeps what the fence of a side has replaced."""
+    return f"fence.{side.role}"
 
 
 def _open_again(plan: SwitchPlan, state: FenceState) -> None:

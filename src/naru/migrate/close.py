@@ -1,0 +1,172 @@
+"""The end of a migration: finish drops the way back, abort the way there.
+
+Both leave the source's catalogs as they were before the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import psycopg
+from psycopg import sql
+
+from naru.errors import NaruError, UsageError
+from naru.migrate import channel as channels
+from naru.migrate import identity, ledger, switch
+from naru.migrate.channel import Channel
+from naru.migrate.record import Record
+from naru.migrate.sides import Side
+from naru.postgres import Connection, fetch_all
+from naru.system import SILENT, Observer
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What was done, a line each, for people."""
+
+    outcome: str
+    lines: tuple[str, ...]
+
+
+def finish(record: Record, *, keep_fence: bool = False, observer: Observer = SILENT) -> Closing:
+    """Drop the way back: the target is on its own from here.
+
+    `keep_fence` leaves the old database closed to clients; otherwise it is as it was.
+    Raises UsageError while writes are still at the source.
+    """
+    if record.at != "target":
+        raise UsageError(
+            "writes are still at the source: there is nothing to finish",
+            remedy="naru migrate cutover first, or abort",
+        )
+    lines = _take_away(record, observer)
+    if keep_fence:
+        lines.append(f"{record.source}: stays closed to clients, as asked")
+    else:
+        switch.open_side(record.source, record.run)
+        lines.append(f"{record.source}: is open again, and receives no more changes")
+    record.run.end("finished")
+    return Closing("finished", tuple(lines))
+
+
+def abort(record: Record, *, observer: Observer = SILENT) -> Closing:
+    """Take everything of the migration away from the source, and from the target.
+
+    A target database that the migration made is dropped; one that was there before keeps
+    its copied content. Raises UsageError once writes are at the target.
+    """
+    if record.at != "source":
+        raise UsageError(
+            "writes are at the target: aborting would lose what was written there",
+            remedy="naru migrate rollback first, then abort; or finish, to stay",
+        )
+    lines = _take_away(record, observer)
+    switch.open_side(record.source, record.run)
+    if record.run.recall("made database"):
+        _drop_database(record.target)
+        lines.append(f"{record.target}: the database that the migration made is dropped")
+    else:
+        lines.append(f"{record.target}: keeps what was copied; drop it before a new start")
+    record.run.end("aborted")
+    return Closing("aborted", tuple(lines))
+
+
+def _take_away(record: Record, observer: Observer) -> list[str]:
+    """Subscriptions first, so that nobody holds the slots; then slots, publications, the rest."""
+    names = _names_in_use(record)
+    lines: list[str] = []
+
+    def do(title: str, act: Callable[[], None], side: Side) -> None:
+        observer.step(title, "running")
+        with switch.explained(side, title):
+            act()
+        observer.step(title, "done")
+        lines.append(f"{side}: {title}")
+
+    pair = (record.source, record.target)
+    for side in pair:
+        do("drop subscriptions", lambda side=side: _drop_subscriptions(side, names), side)  # type: ignore[misc]
+    for side in pair:
+        do("drop slots and publications", lambda side=side: _drop_origins(side, names), side)  # type: ignore[misc]
+    for side in pair:
+        do("replica identities as before", lambda side=side: _restore(record, side), side)  # type: ignore[misc]
+    do("drop the migration's own schema", lambda: _drop_ledger(record.target), record.target)
+    return lines
+
+
+def _names_in_use(record: Record) -> list[str]:
+    """Every name of this migration that either side knows, whatever the journal says."""
+    pattern = f"^{record.names.stem}_(back_)?[0-9]+$"
+    found: set[str] = set()
+    for side in (record.source, record.target):
+        try:
+            with side.connect("names") as connection:
+                found |= {row[0] for row in fetch_all(connection, _NAMES, {"pattern": pattern})}
+        except NaruError:
+            if side is record.source or not _is_missing(side):
+                raise
+    return sorted(found)
+
+
+_NAMES = """
+SELECT pubname::text FROM pg_catalog.pg_publication WHERE pubname ~ %(pattern)s
+UNION SELECT slot_name::text FROM pg_catalog.pg_replication_slots
+      WHERE slot_name ~ %(pattern)s AND database = current_database()
+UNION SELECT subname::text FROM pg_catalog.pg_subscription WHERE subname ~ %(pattern)s
+      AND subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+"""
+
+
+def _is_missing(side: Side) -> bool:
+    """True if the server answers and has no such database: nothing of ours can be in it."""
+    with replace(side, dsn=side.dsn.with_(dbname="postgres")).connect("look") as connection:
+        query = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s"
+        return not fetch_all(connection, query, [side.dsn.database])
+
+
+def _drop_subscriptions(side: Side, names: list[str]) -> None:
+    def act(at: Connection) -> None:
+        for name in names:
+            channels.drop_destination(Channel(name, side, side), at)
+
+    _on(side, act)
+
+
+def _drop_origins(side: Side, names: list[str]) -> None:
+    def act(at: Connection) -> None:
+        for name in names:
+            channels.drop_origin(Channel(name, side, side), at)
+
+    _on(side, act)
+
+
+def _restore(record: Record, side: Side) -> None:
+    changes = [identity.Change.from_json(one) for one in record.run.recall("identity", [])]
+    _on(side, lambda at: identity.restore(at, changes))
+
+
+def _drop_ledger(side: Side) -> None:
+    _on(side, ledger.drop)
+
+
+def _on(side: Side, act: Callable[[Connection], object]) -> None:
+    """Act on a connection to `side`; a database that does not exist has nothing to act on."""
+    try:
+        connection = side.connect("close")
+    except NaruError:
+        if side.role == "target" and _is_missing(side):
+            return
+        raise
+    with connection:
+        act(connection)
+
+
+def _drop_database(side: Side) -> None:
+    maintenance = replace(side, dsn=side.dsn.with_(dbname="postgres"))
+    with maintenance.connect("drop database") as connection:
+        name = sql.Identifier(side.dsn.database)
+        try:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        except psycopg.errors.SyntaxError:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))

@@ -1,0 +1,137 @@
+"""Following: how far the other side is behind, and waiting until it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from naru.errors import StoppedError
+from naru.migrate import channel as channels
+from naru.migrate.channel import ChannelFacts
+from naru.migrate.record import Record
+from naru.postgres import Connection, Lsn
+from naru.system import SILENT, Observer
+
+CAUGHT_UP_BYTES = 1024 * 1024
+STUCK_SECONDS = 120.0
+"""Without any progress for this long, something is wrong at one of the ends."""
+
+_EVERY = 0.25
+
+
+@dataclass(frozen=True)
+class Lag:
+    """All channels of a migration together, the slowest one counting."""
+
+    bytes: int
+    seconds: float
+    retained_bytes: int
+    wal_status: str
+    connected: bool
+    errors: int
+    current: Lsn
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 3),
+            "retained_bytes": self.retained_bytes,
+            "wal_status": self.wal_status,
+            "connected": self.connected,
+            "errors": self.errors,
+            "current_lsn": str(self.current),
+        }
+
+
+def combine(facts: Sequence[ChannelFacts]) -> Lag:
+    """The lag of several channels: each figure from the one that is worst."""
+    worst = ("lost", "unreserved", "extended", "reserved", "unknown")
+    return Lag(
+        bytes=max((one.lag_bytes for one in facts), default=0),
+        seconds=max((one.seconds for one in facts), default=0.0),
+        retained_bytes=max((one.retained_bytes for one in facts), default=0),
+        wal_status=min((one.wal_status for one in facts), key=worst.index, default="unknown"),
+        connected=bool(facts) and all(one.connected for one in facts),
+        errors=sum(one.errors for one in facts),
+        current=max((one.current for one in facts), default=Lsn(0)),
+    )
+
+
+def observe_lag(record: Record, live: Connection, other: Connection) -> Lag:
+    """The lag now, over open connections to the side that is written and to the other."""
+    return combine([channels.observe(one, live, other) for one in record.channels])
+
+
+def catch_up(record: Record, observer: Observer = SILENT) -> Lag:
+    """Wait until the other side is nearly at the end of the WAL.
+
+    Raises StoppedError when nothing moves for two minutes, or when the slot is lost.
+    """
+    with record.live.connect("follow") as live, record.other.connect("follow") as other:
+        first = observe_lag(record, live, other)
+        best, moved_at = first.bytes, time.monotonic()
+        total = max(first.bytes, 1)
+        while True:
+            lag = observe_lag(record, live, other)
+            note_lag(record, lag)
+            _must_flow(record, lag, moved_at)
+            if lag.connected and lag.bytes <= CAUGHT_UP_BYTES:
+                observer.progress("following", total, total, "bytes")
+                return lag
+            if lag.bytes < best:
+                best, moved_at = lag.bytes, time.monotonic()
+            done = max(0, min(total - 1, total - lag.bytes))
+            observer.progress(
+                "following", done, total, "bytes", detail=f"{lag.bytes:,} bytes behind"
+            )
+            time.sleep(_EVERY)
+
+
+def note_lag(record: Record, lag: Lag) -> None:
+    """Keep a point of the lag's series in the journal."""
+    record.run.sample("lag", bytes=lag.bytes, seconds=round(lag.seconds, 3))
+
+
+def _must_flow(record: Record, lag: Lag, moved_at: float) -> None:
+    if lag.wal_status == "lost":
+        raise StoppedError(
+            f"{record.live}: the slot has lost WAL that it needed",
+            remedy="raise max_slot_wal_keep_size, `naru migrate abort`, and start again",
+        )
+    if time.monotonic() - moved_at > STUCK_SECONDS:
+        raise StoppedError(
+            f"{record.other}: following makes no progress ({lag.bytes:,} bytes behind,"
+            f" {lag.errors} errors)",
+            remedy="the reason is in that server's log; mend it and run the same command again",
+        )
+
+
+class LagWatch:
+    """Samples the lag into the journal every now and then, on connections of its own."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._stack = contextlib.ExitStack()
+        self._links: tuple[Connection, Connection] | None = None
+
+    def sample(self) -> Lag:
+        """Observe, keep and give the lag; reconnects by itself after an error."""
+        try:
+            if self._links is None:
+                self._links = (
+                    self._stack.enter_context(self._record.live.connect("lag")),
+                    self._stack.enter_context(self._record.other.connect("lag")),
+                )
+            lag = observe_lag(self._record, *self._links)
+        except BaseException:
+            self.close()
+            raise
+        note_lag(self._record, lag)
+        return lag
+
+    def close(self) -> None:
+        self._links = None
+        self._stack.close()

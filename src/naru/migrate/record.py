@@ -1,0 +1,145 @@
+"""What a migration remembers between processes, by names instead of journal keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from naru.errors import UsageError
+from naru.journal import Journal, Run
+from naru.migrate.channel import Channel
+from naru.migrate.names import Names
+from naru.migrate.sides import Side
+from naru.postgres import Dsn
+
+KIND = "migrate"
+Where = Literal["source", "target"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One migration in the journal: its two sides, and how far it has come."""
+
+    run: Run
+    names: Names
+    source: Side
+    target: Side
+
+    @property
+    def folder(self) -> Path:
+        """Where files of this migration lie (the schema's archive)."""
+        return self.run.journal.path.parent / "migrations" / self.names.stem / str(self.run.number)
+
+    @property
+    def at(self) -> Where:
+        """Which side takes the clients' writes."""
+        return "target" if self.run.recall("at") == "target" else "source"
+
+    @property
+    def live(self) -> Side:
+        return self.target if self.at == "target" else self.source
+
+    @property
+    def other(self) -> Side:
+        return self.source if self.at == "target" else self.target
+
+    @property
+    def switches(self) -> int:
+        """How often writes have changed sides."""
+        return int(self.run.recall("switches", 0))
+
+    @property
+    def batches(self) -> list[int]:
+        """Numbers of the copy batches whose channels are in use."""
+        return list(self.run.recall("batches", []))
+
+    def keep_batches(self, numbers: list[int]) -> None:
+        self.run.remember("batches", numbers)
+
+    def new_batch(self) -> int:
+        """The next batch's number, remembered before anything of it is made."""
+        number = int(self.run.recall("last_batch", 0)) + 1
+        self.run.remember("last_batch", number)
+        self.keep_batches([*self.batches, number])
+        return number
+
+    def batch_channel(self, number: int) -> Channel:
+        return Channel(self.names.batch(number), self.source, self.target)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What carries changes now, from the side that takes writes to the other."""
+        if self.switches == 0:
+            return tuple(self.batch_channel(number) for number in self.batches)
+        name = self.names.after_switch(self.switches)
+        return (Channel(name, self.live, self.other),)
+
+    @property
+    def is_following(self) -> bool:
+        """True once the copy is complete and changes flow."""
+        return self.run.is_done("follow")
+
+
+def begin_or_resume(journal: Journal, name: str, source: Dsn, target: Dsn, seen: SeenAt) -> Record:
+    """The migration `name` that is open in the journal, or a new one.
+
+    Raises UsageError if an open one is between other databases.
+    """
+    run = journal.latest(KIND, name, open_only=True)
+    if run is None:
+        run = journal.begin(KIND, name)
+        run.remember("source", _plain(source))
+        run.remember("target", _plain(target))
+        run.remember("seen", [seen.source, seen.target])
+        run.remember("at", "source")
+    return _record(run, name, source, target, seen)
+
+
+def resume(
+    journal: Journal, name: str | None, source: Dsn | None, target: Dsn | None, seen: SeenAt
+) -> Record:
+    """The open migration `name` (or the only one). Raises UsageError if there is none.
+
+    Without given databases those of its start are used: only passwords are not kept.
+    """
+    run = journal.latest(KIND, name, open_only=True)
+    if run is None:
+        what = f"migration {name!r}" if name else "migration"
+        raise UsageError(
+            f"no {what} is under way in {journal.path.parent}", remedy="begin: naru migrate start"
+        )
+    return _record(run, run.name, source, target, seen)
+
+
+def _record(run: Run, name: str, source: Dsn | None, target: Dsn | None, seen: SeenAt) -> Record:
+    known = run.recall("seen", [None, None])
+    sides = []
+    for role, given, seen_at, seen_before in (
+        ("source", source, seen.source, known[0]),
+        ("target", target, seen.target, known[1]),
+    ):
+        begun = Dsn(run.recall(role))
+        if given is not None and _where(given) != _where(begun):
+            raise UsageError(
+                f"migration {name!r} is under way with the {role} {begun}, not {given}",
+                remedy="finish or abort it first, or give this one another --name",
+            )
+        sides.append(Side.of(role, given or begun, seen_at or seen_before))
+    return Record(run, Names(name), sides[0], sides[1])
+
+
+@dataclass(frozen=True)
+class SeenAt:
+    """`host:port` of each side as the other server reaches it, where that differs from ours."""
+
+    source: str | None = None
+    target: str | None = None
+
+
+def _plain(dsn: Dsn) -> dict[str, Any]:
+    return dict(dsn.with_(password=None).parameters)
+
+
+def _where(dsn: Dsn) -> tuple[str, int, str]:
+    return dsn.host, dsn.port, dsn.database
