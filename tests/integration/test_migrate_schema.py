@@ -124,7 +124,7 @@ def test_a_second_run_does_nothing(pair: Pair, tmp_path: Path) -> None:
     assert (report.done, report.skipped) == (0, len(statements))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """What ends the work in the middle."""
 
 
@@ -135,12 +135,12 @@ def test_work_that_was_cut_off_anywhere_is_completed(
     monkeypatch.setattr("naru.migrate.schema._BATCH", 7)
     dump = archive(pair, tmp_path / "schema")
     for limit in (1, 3, 5):
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             pre_data(dump, pair.target, on_done=_killer(limit))
     pre_data(dump, pair.target)
     statements = post_data(dump)
     for limit in (1, 4, 9, 16):
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             build(dump, statements, pair.target, on_done=_killer(limit))
     build(dump, statements, pair.target)
     assert dumped(pair.target) == dumped(pair.source)
@@ -152,7 +152,7 @@ def _killer(limit: int):  # type: ignore[no-untyped-def]
     def hear(what: object) -> None:
         heard.append(what)
         if len(heard) >= limit:
-            raise Killed(str(what))
+            raise KilledError(str(what))
 
     return hear
 
