@@ -21,6 +21,11 @@ _LOG_BACKUPS = 3
 # supervisor waits a second longer after each failed start: about three minutes in all.
 _START_RETRIES = 18
 
+# supervisor leaves an open pipe as standard input. A PostgreSQL backend whose postmaster dies
+# while it waits for a standby goes on to read its standard input, and would do so for ever,
+# holding the shared memory that the restart needs; at the end of a file it ends.
+_QUIET = """/bin/sh -c 'exec "$0" "$@" </dev/null'"""
+
 _BAD_NAME, _SPAWN_ERROR, _ALREADY_STARTED, _NOT_RUNNING = 10, 50, 60, 70
 
 
@@ -52,7 +57,7 @@ def render_program(program: Program, log: Path) -> str:
     """The configuration of one program. Raises UsageError for what supervisor cannot express."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", program.name):
         raise UsageError(f"program name {program.name!r}: only letters, digits, _ . - are allowed")
-    command = " ".join(shlex.quote(_value(word)) for word in program.argv)
+    command = " ".join([_QUIET, *(shlex.quote(_value(word)) for word in program.argv)])
     environment = ",".join(f'{key}="{_value(value)}"' for key, value in sorted(program.env.items()))
     return f"""[program:{program.name}]
 command = {command}
