@@ -12,6 +12,7 @@ from naru.cli import talk
 from naru.cli.doctor import doctor
 from naru.cli.init import init
 from naru.cli.report import report
+from naru.cli.verify import verify
 from naru.errors import NaruError
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(doctor)
+app.command()(verify)
 app.command()(report)
 
 

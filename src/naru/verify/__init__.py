@@ -1,1 +1,35 @@
-"""To be filled."""
+"""Are two databases the same: schema, rows, sequences, large objects, exactly.
+
+The room reads two databases and gives a verdict that names every difference; it writes
+nothing, and knows nothing of who moved the data.
+"""
+
+from __future__ import annotations
+
+from naru.verify.compare import compare
+from naru.verify.options import Options
+from naru.verify.sequences import read_sequences
+from naru.verify.verdict import (
+    LargeObjectDifference,
+    LargeObjectVerdict,
+    RowDifference,
+    SchemaDifference,
+    SequenceDifference,
+    SequenceState,
+    TableVerdict,
+    Verdict,
+)
+
+__all__ = [
+    "LargeObjectDifference",
+    "LargeObjectVerdict",
+    "Options",
+    "RowDifference",
+    "SchemaDifference",
+    "SequenceDifference",
+    "SequenceState",
+    "TableVerdict",
+    "Verdict",
+    "compare",
+    "read_sequences",
+]

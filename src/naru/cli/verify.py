@@ -1,0 +1,131 @@
+"""`naru verify`: are two databases the same."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from naru.cli import talk
+from naru.cli.options import JsonOption
+from naru.cli.progress import observer_for
+from naru.postgres import Dsn
+from naru.verify import Options, RowDifference, Verdict, compare
+
+_MOST_SHOWN = 40
+
+
+def verify(
+    source: Annotated[str, typer.Option(metavar="URI", help="The database that is right.")],
+    target: Annotated[str, typer.Option(metavar="URI", help="The database to be checked.")],
+    jobs: Annotated[int, typer.Option(help="Workers on each side.")] = 2,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Only tables such as 'public.user*'; repeatable."),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Sound while the target follows the source.")
+    ] = False,
+    slot: Annotated[
+        str | None, typer.Option(help="The logical slot that feeds the target, for --live.")
+    ] = None,
+    live_seconds: Annotated[
+        float, typer.Option(help="How long rows that keep changing are looked at again.")
+    ] = 60.0,
+    strict: Annotated[bool, typer.Option("--strict", help="Notes count as differences.")] = False,
+    materialized_rows: Annotated[
+        bool, typer.Option("--materialized-rows", help="Compare materialized views' rows too.")
+    ] = False,
+    max_differences: Annotated[
+        int, typer.Option(help="How many differing rows of a table are named; all are counted.")
+    ] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two databases: schema, rows, sequences, large objects. Reads only.
+
+    Exit code 0 if they are the same, 1 if they differ, 3 if one cannot be read.
+    """
+    options = Options(
+        jobs=jobs, tables=tuple(table or ()), materialized_rows=materialized_rows, strict=strict,
+        max_differences=max_differences, live=live, live_seconds=live_seconds, slot=slot,
+    )  # fmt: skip
+    with observer_for() as watcher:
+        verdict = compare(Dsn.parse(source), Dsn.parse(target), options=options, observer=watcher)
+    _draw(verdict)
+    if as_json:
+        talk.put_json(verdict.to_json())
+    else:
+        _print(verdict)
+    raise typer.Exit(0 if verdict.same else 1)
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """The verdict in a line."""
+    size = f"{verdict.rows:,} rows in {len(verdict.tables)} tables, {verdict.seconds:.1f} s"
+    if verdict.same:
+        return f"the same: {size}"
+    pending = f", {verdict.pending} pending" if verdict.pending else ""
+    return f"different: {verdict.differences} differences{pending}; {size}"
+
+
+def _print(verdict: Verdict) -> None:
+    """The verdict, then one line a difference."""
+    talk.put(verdict_line(verdict))
+    for item in verdict.schema + (verdict.notes if verdict.strict else ()):
+        talk.put(
+            f"{item.kind} {item.object}: {item.attribute}: source {_quoted(item.source)},"
+            f" target {_quoted(item.target)}"
+        )
+    for table in verdict.tables:
+        if table.reason:
+            talk.put(f"table {table.table}: {table.reason}")
+        for row in table.differences:
+            talk.put(f"table {table.table}: {_row(row)}")
+        if table.found > len(table.differences):
+            talk.put(f"table {table.table}: {table.found - len(table.differences)} more rows")
+        for row in table.pending:
+            talk.put(f"table {table.table}: pending: {_row(row)}")
+    for sequence in verdict.sequences:
+        talk.put(f"sequence {sequence.sequence}: {_sides(sequence.to_json())}")
+    for large in verdict.large_objects.differences:
+        talk.put(f"large object {large.oid}: {large.kind} {', '.join(large.what)}".rstrip())
+
+
+def _quoted(value: str | None) -> str:
+    return "none" if value is None else repr(" ".join(value.split()))
+
+
+def _row(row: RowDifference) -> str:
+    key = ", ".join(f"{name}={value}" for name, value in row.key.items())
+    columns = f" in {', '.join(row.columns)}" if row.columns else ""
+    many = f" ({row.count} times)" if row.count > 1 else ""
+    return f"{row.kind} {key}{columns}{many}"
+
+
+def _sides(shape: dict[str, object]) -> str:
+    return f"source {shape['source']}, target {shape['target']}"
+
+
+def _draw(verdict: Verdict) -> None:
+    """What people see: the tables that matter, notes, what was left out."""
+    shown = sorted(verdict.tables, key=lambda table: (table.same, -table.rows))[:_MOST_SHOWN]
+    if shown:
+        grid = Table(box=None, pad_edge=False, header_style="bold")
+        grid.add_column("table")
+        for title in ("rows", "differences", "pending"):
+            grid.add_column(title, justify="right")
+        for table in shown:
+            wrong = table.reason or f"{table.found:,}"
+            style = "" if table.same else "red"
+            grid.add_row(
+                table.table, f"{table.rows:,}", wrong, f"{table.pending_found:,}", style=style
+            )
+        talk.people.print(grid)
+        if len(verdict.tables) > len(shown):
+            talk.say(f"… and {len(verdict.tables) - len(shown)} more tables")
+    for note in verdict.notes:
+        talk.say(f"note: {note.kind} {note.object}: {note.attribute}"
+                 f" {note.source or 'none'} → {note.target or 'none'}")  # fmt: skip
+    for left_out in verdict.not_compared:
+        talk.say(f"not compared: {left_out}")

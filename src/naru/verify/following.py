@@ -1,0 +1,149 @@
+"""Looking again at rows that differ while replication runs, until each is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import cast
+
+from naru.errors import DeadlineError, UsageError
+from naru.postgres import Connection, fetch_all, fetch_value
+from naru.system import Deadline, wait_until
+from naru.verify.live import Decision, Round, State, decide
+from naru.verify.rows import CHUNK, Half, Suspect
+from naru.verify.verdict import RowKind
+
+_Identity = tuple[int, tuple[str, ...]]
+_REPLAY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What became of the suspects: real differences, and those not settled in time."""
+
+    different: list[Suspect]
+    pending: list[Suspect]
+
+
+def find_slot(source: Connection, wanted: str | None) -> str:
+    """The logical slot through which the target follows the source.
+
+    Raises UsageError when there is none, or more than one and none was named.
+    """
+    slots = [
+        str(row[0])
+        for row in fetch_all(
+            source,
+            "SELECT slot_name FROM pg_replication_slots WHERE slot_type = 'logical'"
+            " AND database = current_database()"
+            " AND CASE WHEN %s::text IS NULL THEN starts_with(slot_name, 'naru_')"
+            " ELSE slot_name = %s END ORDER BY 1",
+            [wanted, wanted],
+        )
+    ]
+    if len(slots) == 1:
+        return slots[0]
+    what = f"no logical slot {wanted!r}" if wanted else f"{len(slots)} slots of Naru's"
+    raise UsageError(
+        f"a live comparison follows one logical slot, and the source has {what}",
+        remedy="name the slot of the subscription with --slot",
+    )
+
+
+def follow(
+    source: Half,
+    target: Half,
+    connections: tuple[Connection, Connection],
+    slot: str,
+    found: list[Suspect],
+    deadline: Deadline,
+) -> Followed:
+    """Look at all of `found` in rounds until each is decided or the deadline has passed."""
+    open_ = {(suspect.place, suspect.key): suspect for suspect in found}
+    last: dict[_Identity, Round] = {}
+    different: list[Suspect] = []
+    while open_ and not deadline.passed:
+        for chunk in _chunks(open_):
+            for identity, now in _look(source, target, connections, slot, chunk).items():
+                verdict: Decision = decide(last.get(identity), now)
+                last[identity] = now
+                if verdict == "pending":
+                    continue
+                suspect = open_.pop(identity)
+                last.pop(identity)
+                if verdict == "different":
+                    different.append(_as_seen(suspect, now))
+    return Followed(different, list(open_.values()))
+
+
+def _chunks(open_: dict[_Identity, Suspect]) -> list[list[_Identity]]:
+    rest = iter(list(open_))
+    chunks = []
+    while chunk := list(islice(rest, CHUNK)):
+        chunks.append(chunk)
+    return chunks
+
+
+def _as_seen(suspect: Suspect, now: Round) -> Suspect:
+    if not suspect.key:
+        surplus = _rows(now.source) - _rows(now.target)
+        return replace(suspect, kind="missing" if surplus > 0 else "extra", count=abs(surplus))
+    kind = "missing" if now.target is None else "extra" if now.source is None else "changed"
+    return replace(suspect, kind=cast("RowKind", kind))
+
+
+def _rows(state: State | None) -> int:
+    """How many rows there are: the state of a row without a key is its number."""
+    return state.hash if state else 0
+
+
+def _look(
+    source: Half,
+    target: Half,
+    connections: tuple[Connection, Connection],
+    slot: str,
+    chunk: list[_Identity],
+) -> dict[_Identity, Round]:
+    """One round: the source, then the target once it has replayed that read."""
+    ours = _states(source, connections[0], chunk)
+    with source.side.explained("reading the position"):
+        position = fetch_value(connections[0], "SELECT pg_current_wal_insert_lsn()::text")
+    _await_replay(source, connections[0], slot, position)
+    theirs = _states(target, connections[1], chunk)
+    return {key: Round(ours.get(key), theirs.get(key)) for key in chunk}
+
+
+def _await_replay(source: Half, connection: Connection, slot: str, position: str) -> None:
+    query = (
+        "SELECT coalesce(confirmed_flush_lsn >= %s::pg_lsn, false) FROM pg_replication_slots"
+        " WHERE slot_name = %s"
+    )
+    with source.side.explained("following the slot"):
+        try:
+            wait_until(
+                lambda: fetch_value(connection, query, [position, slot]),
+                f"the target to replay {position} through slot {slot}",
+                _REPLAY_SECONDS,
+                every=0.01,
+            )
+        except DeadlineError as error:
+            raise DeadlineError(
+                error.message, remedy="check that the subscription is enabled and catches up"
+            ) from error
+
+
+def _states(half: Half, connection: Connection, chunk: list[_Identity]) -> dict[_Identity, State]:
+    statements = half.statements
+    places = {key: place for place, key in chunk}
+    states: dict[_Identity, State] = {}
+    with half.side.reading(connection, "looking again"):
+        if not statements.key:
+            for row in connection.execute(statements.multiset(place for place, _ in chunk)):
+                states[(row[0], ())] = State(row[1], row[2])
+            return states
+        query = statements.states([key for _, key in chunk], columns=False)
+        for row in connection.execute(query):
+            key = tuple(row[0])
+            if key in places:
+                states[(places[key], key)] = State(row[1], row[2])
+    return states

@@ -1,0 +1,50 @@
+"""What a comparison covers, and how much of two servers it may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from naru.errors import UsageError
+from naru.verify.verdict import SequenceState
+
+SequenceValues = dict[str, SequenceState]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compare.
+
+    `jobs` is the number of workers on each side. `tables` are shell patterns on
+    `schema.table` (or on `table` alone); given, only these tables and what hangs on them
+    are compared. `sequence_values` are values recorded earlier (source, target), as at a
+    cutover, taken instead of reading them now. `live_seconds` is the deadline for rows
+    that keep changing, `slot` the logical slot on the source that feeds the target.
+    """
+
+    jobs: int = 2
+    tables: tuple[str, ...] = ()
+    schema: bool = True
+    rows: bool = True
+    sequences: bool = True
+    large_objects: bool = True
+    materialized_rows: bool = False
+    strict: bool = False
+    max_differences: int = 100
+    sequence_values: tuple[SequenceValues, SequenceValues] | None = None
+    live: bool = False
+    live_seconds: float = 60.0
+    slot: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UsageError(f"jobs must be 1 or more, not {self.jobs}")
+        if self.max_differences < 1:
+            raise UsageError(f"max-differences must be 1 or more, not {self.max_differences}")
+
+    def covers(self, table: str) -> bool:
+        """True if `table`, written as `schema.table`, is to be compared."""
+        if not self.tables:
+            return True
+        name = table.partition(".")[2]
+        return any(fnmatchcase(table, p) or fnmatchcase(name, p) for p in self.tables)

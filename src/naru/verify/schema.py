@@ -1,0 +1,107 @@
+"""Comparing what the catalogs hold: object by object, streamed from both sides and merged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+
+from psycopg import sql
+
+from naru.postgres import Connection
+from naru.verify.merging import merge
+from naru.verify.normal import Doc, alike, normal_grants, shown, summary
+from naru.verify.options import Options
+from naru.verify.relations import query
+from naru.verify.side import Side
+from naru.verify.verdict import SchemaDifference
+
+_ORDERED = (
+    "SELECT object, relation, doc FROM ({}) AS found (object, relation, doc)"
+    " ORDER BY pg_catalog.convert_to(object, 'UTF8'), doc"
+)
+_NOTES = {("extension", "version"), ("database", None)}
+
+Entry = tuple[str | None, str]
+
+
+def kinds() -> list[str]:
+    """The catalogs that are compared, tables before what hangs on them."""
+    folder = resources.files("naru.verify").joinpath("catalog")
+    return sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+
+
+class SchemaComparison:
+    """Streams differences; those that may be (extension versions, locale) are told apart."""
+
+    def __init__(
+        self,
+        sides: tuple[Side, Side],
+        connections: tuple[Connection, Connection],
+        options: Options,
+    ) -> None:
+        self._sides = sides
+        self._connections = connections
+        self._options = options
+        self._versions = (
+            connections[0].info.server_version,
+            connections[1].info.server_version,
+        )
+        self._lone: set[str] = set()
+
+    def differences(self) -> Iterator[SchemaDifference]:
+        """Every difference, kind by kind; needs an open transaction on both connections."""
+        for file in kinds():
+            kind = file.partition("_")[2].removesuffix(".sql").replace("_", " ")
+            ours, theirs = (
+                self._entries(side, connection, file)
+                for side, connection in zip(self._sides, self._connections, strict=True)
+            )
+            for name, source, target in merge(ours, theirs):
+                yield from self._compare(kind, name, source, target)
+
+    def _entries(
+        self, side: Side, connection: Connection, file: str
+    ) -> Iterator[tuple[str, Entry]]:
+        statement = sql.SQL(_ORDERED).format(query(f"catalog/{file}"))
+        label = file.removesuffix(".sql")
+        for name, relation, doc in side.stream(connection, label, statement):
+            chosen = self._options.covers(relation) if relation else not self._options.tables
+            if chosen:
+                yield name, (relation, doc)
+
+    def _compare(
+        self, kind: str, name: str, source: Entry | None, target: Entry | None
+    ) -> Iterator[SchemaDifference]:
+        if source is not None and target is not None:
+            if source[1] != target[1]:
+                yield from self._attributes(kind, name, _doc(source), _doc(target))
+            return
+        entry = source or target
+        if entry is None or (entry[0] in self._lone and entry[0] != name):
+            return
+        if entry[0] == name:
+            self._lone.add(name)
+        text = summary(_doc(entry))
+        yield SchemaDifference(
+            name, kind, "object", text if source else None, text if target else None
+        )
+
+    def _attributes(
+        self, kind: str, name: str, source: Doc, target: Doc
+    ) -> Iterator[SchemaDifference]:
+        source, target = (normal_grants(doc, self._versions) for doc in (source, target))
+        for attribute in sorted(source.keys() | target.keys()):
+            ours, theirs = source.get(attribute), target.get(attribute)
+            if not alike(attribute, ours, theirs, self._versions):
+                yield SchemaDifference(name, kind, attribute, shown(ours), shown(theirs))
+
+
+def is_note(difference: SchemaDifference) -> bool:
+    """True for what may differ between two databases that are the same."""
+    return bool(_NOTES & {(difference.kind, difference.attribute), (difference.kind, None)})
+
+
+def _doc(entry: Entry) -> Doc:
+    doc: Doc = json.loads(entry[1])
+    return doc

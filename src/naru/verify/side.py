@@ -1,0 +1,154 @@
+"""One of the two databases: its connections, its snapshots, its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import IsolationLevel, sql
+
+from naru.postgres import Connection, Dsn, connect, explain, fetch_value
+
+T = TypeVar("T")
+
+_PINNED = {
+    "search_path": "",
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "quote_all_identifiers": "off",
+    "client_encoding": "UTF8",
+    "row_security": "off",
+    "default_transaction_read_only": "on",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+    "lock_timeout": "30s",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "cursor_tuple_fraction": "1",
+}
+"""What text output, deparsing and deadlines depend on; unknown ones are passed over.
+
+Row security is off so that a policy which would hide rows is an error. Parallel query is
+off because the number of workers is ours to keep.
+"""
+
+_PIN = (
+    "SELECT pg_catalog.set_config(name, wanted, false) FROM pg_catalog.pg_settings"
+    " JOIN ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[]))"
+    " AS pinned (setting_name, wanted) ON name = pg_catalog.lower(setting_name)"
+)
+
+
+class Side:
+    """`source` or `target`: opens pinned connections and ends them all."""
+
+    def __init__(self, name: str, dsn: Dsn, snapshot: str | None = None) -> None:
+        self.name = name
+        self.dsn = dsn
+        self.snapshot = snapshot
+        self._open: list[Connection] = []
+        self._lock = threading.Lock()
+
+    def connect(self) -> Connection:
+        """A connection in which text, deparsing and visibility do not depend on anybody."""
+        connection = connect(self.dsn, purpose="verify", prepare=False)
+        with self._lock:
+            self._open.append(connection)
+        with self.explained("preparing the session"):
+            # pg_settings spells some names with capitals, such as TimeZone.
+            for name in ("timezone", "datestyle", "intervalstyle"):
+                connection.execute(
+                    "SELECT pg_catalog.set_config(%s, %s, false)", [name, _PINNED[name]]
+                )
+            connection.execute(_PIN, [list(_PINNED), list(_PINNED.values())])
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        return connection
+
+    @contextlib.contextmanager
+    def explained(self, doing: str) -> Iterator[None]:
+        """Turn the driver's errors into ours, naming this side's database."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise explain(error, self.dsn, doing) from error
+
+    @contextlib.contextmanager
+    def reading(
+        self, connection: Connection, doing: str, snapshot: str | None = None
+    ) -> Iterator[Connection]:
+        """A repeatable read transaction, on `snapshot` or on the one this side was given."""
+        chosen = snapshot or self.snapshot
+        with self.explained(doing), connection.transaction():
+            if chosen:
+                command = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(chosen))
+                connection.execute(command)
+            yield connection
+
+    @contextlib.contextmanager
+    def shared_snapshot(self, connection: Connection) -> Iterator[str]:
+        """A snapshot that other connections of this side can read on, until the end."""
+        if self.snapshot:
+            yield self.snapshot
+            return
+        with self.reading(connection, "taking a snapshot"):
+            yield str(fetch_value(connection, "SELECT pg_catalog.pg_export_snapshot()"))
+
+    def stream(
+        self, connection: Connection, name: str, query: sql.SQL | sql.Composed, *, batch: int = 1000
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows of `query` by a cursor in the server; needs an open transaction."""
+        with self.explained(f"reading {name}"), connection.cursor(f"naru_{name}") as cursor:
+            cursor.itersize = batch
+            cursor.execute(query)
+            yield from cursor
+
+    def close(self) -> None:
+        """Cancel whatever still runs, and end every connection."""
+        with self._lock:
+            connections, self._open = self._open, []
+        for connection in connections:
+            with contextlib.suppress(psycopg.Error):
+                if connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                    connection.cancel_safe(timeout=5)
+            connection.close()
+
+
+class Workers:
+    """A fixed number of threads, each with its own connection to one side."""
+
+    def __init__(self, side: Side, count: int) -> None:
+        self.side = side
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=f"verify-{side.name}")
+        self._local = threading.local()
+
+    def submit(
+        self, snapshot: str | None, doing: str, work: Callable[[Connection], T]
+    ) -> Future[T]:
+        """Run `work` on a connection that reads `snapshot` (None: one of its own)."""
+
+        def run() -> T:
+            connection: Connection | None = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = self.side.connect()
+            with self.side.reading(connection, doing, snapshot):
+                return work(connection)
+
+        return self._pool.submit(run)
+
+    def shutdown(self) -> None:
+        """Drop what has not begun, and wait for the threads to end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,175 @@
+"""The queries about one table on one side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from naru.verify.hashing import Agreement, plain_hash, row_hash
+from naru.verify.relations import Part, Relation
+from naru.verify.types import Form, as_text, canonical
+
+Key = tuple[str, ...]
+_VALUE_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Statements:
+    """`forms` are the columns both sides have, in the source's order; `key` may be empty."""
+
+    relation: Relation
+    forms: tuple[tuple[str, Form], ...]
+    key: tuple[str, ...]
+    agreement: Agreement
+
+    def _value(self, name: str, form: Form) -> sql.Composed:
+        type_ = self.relation.column(name).type
+        same = self.agreement.same_encoding
+        return canonical(sql.Identifier(name), type_, form, same_encoding=same)
+
+    def _row(self) -> sql.Composed:
+        return row_hash(self.agreement.method, [self._value(*column) for column in self.forms])
+
+    def _place(self) -> sql.Composed:
+        """The hash by which rows fall into buckets."""
+        if not self.key:
+            return self._row()
+        forms = dict(self.forms)
+        values = [self._value(name, forms[name]) for name in self.key]
+        return plain_hash(self.agreement.method, values)
+
+    def _key_texts(self) -> list[sql.Composable]:
+        columns = (self.relation.column(name) for name in self.key)
+        return [as_text(sql.Identifier(column.name), column.type) for column in columns]
+
+    def totals(self, part: Part, bits: int, within: Buckets | None) -> sql.Composed:
+        """Count and sum of hashes for each bucket of one part."""
+        place = sql.SQL("place") if self.key else sql.SQL("hash")
+        places = [sql.SQL("{} AS place").format(self._place())] if self.key else []
+        return sql.SQL(
+            "SELECT {place} & {mask}, pg_catalog.count(*), pg_catalog.sum(hash)::text"
+            " FROM (SELECT {values} FROM {relation} WHERE {pages} OFFSET 0) AS rows"
+            " WHERE {buckets} GROUP BY 1"
+        ).format(
+            place=place,
+            mask=sql.Literal((1 << bits) - 1),
+            values=sql.SQL(", ").join([*places, sql.SQL("{} AS hash").format(self._row())]),
+            relation=_leaf(part.relation),
+            pages=_pages(part),
+            buckets=within.holds(place) if within else sql.SQL("true"),
+        )
+
+    def rows(self, within: Buckets) -> sql.Composed:
+        """Every row of some buckets: place, hash, key; in the order of places.
+
+        Without a key: the row's hash, how often it occurs, nothing.
+        """
+        if not self.key:
+            return sql.SQL(
+                "SELECT hash, pg_catalog.count(*) FROM (SELECT {row} AS hash FROM {relation}"
+                " OFFSET 0) AS rows WHERE {buckets} GROUP BY hash ORDER BY hash"
+            ).format(
+                row=self._row(),
+                relation=self.relation.identifier,
+                buckets=within.holds(sql.SQL("hash")),
+            )
+        return sql.SQL(
+            "SELECT {place} AS place, {row}, {key} FROM {relation} WHERE {buckets} ORDER BY 1"
+        ).format(
+            place=self._place(),
+            row=self._row(),
+            key=sql.SQL(", ").join(self._key_texts()),
+            relation=self.relation.identifier,
+            buckets=within.holds(self._place()),
+        )
+
+    def states(self, keys: Sequence[Key], *, columns: bool) -> sql.Composed:
+        """Of the rows with these keys: key, version, hash, and if asked each column's hash."""
+        each = [plain_hash(self.agreement.method, [self._value(*c)]) for c in self.forms]
+        names = [sql.Identifier(f"wanted_{i}") for i in range(len(self.key))]
+        equal = [
+            sql.SQL("{} = {}").format(sql.Identifier(column), name)
+            for column, name in zip(self.key, names, strict=True)
+        ]
+        return sql.SQL(
+            "SELECT ARRAY[{key}]::text[], xmin::text, {row}, ARRAY[{columns}]::int8[]"
+            " FROM {relation} JOIN (VALUES {keys}) AS wanted ({names}) ON {equal}"
+        ).format(
+            key=sql.SQL(", ").join(self._key_texts()),
+            row=self._row(),
+            columns=sql.SQL(", ").join(each if columns else []),
+            relation=self.relation.identifier,
+            keys=sql.SQL(", ").join(self._literal(key) for key in keys),
+            names=sql.SQL(", ").join(names),
+            equal=sql.SQL(" AND ").join(equal),
+        )
+
+    def _literal(self, key: Key) -> sql.Composed:
+        types = (self.relation.column(name).sql_type for name in self.key)
+        values = [
+            sql.SQL("{}::").format(sql.Literal(value)) + sql.Composed([_type(type_)])
+            for value, type_ in zip(key, types, strict=True)
+        ]
+        return sql.SQL("({})").format(sql.SQL(", ").join(values))
+
+    def multiset(self, hashes: Iterable[int]) -> sql.Composed:
+        """Of the rows with these hashes, in a table without key: hash, versions, how many,
+        and one row's columns as text, cut short."""
+        columns = [
+            sql.SQL("pg_catalog.left({}, {})").format(
+                as_text(sql.Identifier(name), self.relation.column(name).type),
+                sql.Literal(_VALUE_LENGTH),
+            )
+            for name, _ in self.forms
+        ]
+        versions = plain_hash(self.agreement.method, [sql.SQL("version")])
+        return sql.SQL(
+            "SELECT hash, pg_catalog.sum({versions})::text, pg_catalog.count(*),"
+            " (pg_catalog.array_agg(texts))[1:1] FROM (SELECT xmin::text AS version,"
+            " {row} AS hash, ARRAY[{columns}]::text[] AS texts FROM {relation} OFFSET 0) AS rows"
+            " WHERE hash = ANY({hashes}) GROUP BY hash"
+        ).format(
+            versions=versions,
+            row=self._row(),
+            columns=sql.SQL(", ").join(columns),
+            relation=self.relation.identifier,
+            hashes=_bigints(hashes),
+        )
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Some of the buckets of `bits` bits."""
+
+    bits: int
+    wanted: tuple[int, ...]
+
+    def holds(self, place: sql.Composable) -> sql.Composed:
+        """The condition that a row's place falls into one of them."""
+        mask = sql.Literal((1 << self.bits) - 1)
+        return sql.SQL("({}) & {} = ANY({})").format(place, mask, _bigints(self.wanted))
+
+
+def _bigints(values: Iterable[int]) -> sql.Composed:
+    return sql.SQL("{}::pg_catalog.int8[]").format(sql.Literal(list(values)))
+
+
+def _type(name: str) -> sql.SQL:
+    """A type's name as the server itself wrote it, quoted where that is needed."""
+    return sql.SQL(name)
+
+
+def _leaf(relation: sql.Identifier) -> sql.Composed:
+    return sql.SQL("ONLY {}").format(relation)
+
+
+def _pages(part: Part) -> sql.Composable:
+    """The condition that a row stands on the pages of `part`."""
+    bounds = []
+    if part.first is not None:
+        bounds.append(sql.SQL("ctid >= {}::pg_catalog.tid").format(f"({part.first},0)"))
+    if part.last is not None:
+        bounds.append(sql.SQL("ctid < {}::pg_catalog.tid").format(f"({part.last},0)"))
+    return sql.SQL(" AND ").join(bounds) if bounds else sql.SQL("true")

@@ -1,0 +1,222 @@
+"""What a comparison found, frozen, and its JSON shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+RowKind = Literal["changed", "missing", "extra"]
+"""`missing`: only in the source. `extra`: only in the target."""
+
+
+@dataclass(frozen=True)
+class RowDifference:
+    """One row that differs, named by its key; a table without one names it by its columns.
+
+    `columns` are those that differ in a changed row. `count` is how many equal rows of a
+    table without a key are missing or extra.
+    """
+
+    kind: RowKind
+    key: Mapping[str, Any]
+    columns: tuple[str, ...] = ()
+    count: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        shape: dict[str, Any] = {
+            "kind": self.kind, "key": dict(self.key), "columns": list(self.columns)
+        }  # fmt: skip
+        if self.count != 1:
+            shape["count"] = self.count
+        return shape
+
+
+@dataclass(frozen=True)
+class TableVerdict:
+    """One table. `rows` are the source's; `found` counts all differences, named or not."""
+
+    table: str
+    rows: int = 0
+    target_rows: int = 0
+    found: int = 0
+    differences: tuple[RowDifference, ...] = ()
+    pending: tuple[RowDifference, ...] = ()
+    """Rows that kept changing until the deadline of a live comparison."""
+    pending_found: int = 0
+    reason: str | None = None
+    """Why the rows could not be compared, such as a table missing on one side."""
+
+    @property
+    def same(self) -> bool:
+        return not self.found and not self.pending_found and self.reason is None
+
+    def to_json(self) -> dict[str, Any]:
+        shape: dict[str, Any] = {
+            "table": self.table,
+            "rows": self.rows,
+            "same": self.same,
+            "target_rows": self.target_rows,
+            "differences_found": self.found,
+            "differences": [difference.to_json() for difference in self.differences],
+        }
+        if self.pending_found:
+            shape["pending_found"] = self.pending_found
+            shape["pending"] = [difference.to_json() for difference in self.pending]
+        if self.reason:
+            shape["reason"] = self.reason
+        return shape
+
+
+@dataclass(frozen=True)
+class SchemaDifference:
+    """One attribute of one object that differs; None stands for a side that lacks it."""
+
+    object: str
+    kind: str
+    attribute: str
+    source: str | None
+    target: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "object": self.object,
+            "kind": self.kind,
+            "attribute": self.attribute,
+            "source": self.source,
+            "target": self.target,
+        }
+
+
+@dataclass(frozen=True)
+class SequenceState:
+    """Where a sequence stands: its next value is `last_value`, plus one step if called."""
+
+    last_value: int
+    is_called: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {"last_value": self.last_value, "is_called": self.is_called}
+
+
+@dataclass(frozen=True)
+class SequenceDifference:
+    """A sequence that stands elsewhere; None stands for a side that lacks it."""
+
+    sequence: str
+    source: SequenceState | None
+    target: SequenceState | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "sequence": self.sequence,
+            "source": self.source.to_json() if self.source else None,
+            "target": self.target.to_json() if self.target else None,
+        }
+
+
+@dataclass(frozen=True)
+class LargeObjectDifference:
+    """A large object; `what` are the parts that differ: content, size, owner, grants."""
+
+    oid: int
+    kind: RowKind
+    what: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"oid": self.oid, "kind": self.kind, "what": list(self.what)}
+
+
+@dataclass(frozen=True)
+class LargeObjectVerdict:
+    """All large objects. Not compared: `reason` says why."""
+
+    count: int = 0
+    bytes: int = 0
+    found: int = 0
+    differences: tuple[LargeObjectDifference, ...] = ()
+    reason: str | None = None
+
+    @property
+    def compared(self) -> bool:
+        return self.reason is None
+
+    @property
+    def same(self) -> bool:
+        return not self.found
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "compared": self.compared,
+            "same": self.same if self.compared else None,
+            "count": self.count,
+            "bytes": self.bytes,
+            "differences_found": self.found,
+            "differences": [difference.to_json() for difference in self.differences],
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Are the two databases the same, and where are they not.
+
+    `not_compared` names what was left out and why; `notes` are allowed deviations, such
+    as versions of extensions, which count only when `strict`.
+    """
+
+    rows: int
+    seconds: float
+    tables: tuple[TableVerdict, ...]
+    schema: tuple[SchemaDifference, ...]
+    sequences: tuple[SequenceDifference, ...]
+    large_objects: LargeObjectVerdict
+    sequences_compared: int = 0
+    notes: tuple[SchemaDifference, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    strict: bool = False
+    live: bool = False
+    method: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def same(self) -> bool:
+        """True only if nothing that was compared differs, and nothing is pending."""
+        return (
+            all(table.same for table in self.tables)
+            and not self.schema
+            and not self.sequences
+            and self.large_objects.same
+            and not (self.strict and self.notes)
+        )
+
+    @property
+    def differences(self) -> int:
+        """How many differences were found in all, named or not; pending rows not counted."""
+        tables = sum(table.found + (table.reason is not None) for table in self.tables)
+        notes = len(self.notes) if self.strict else 0
+        others = len(self.schema) + len(self.sequences) + self.large_objects.found
+        return tables + notes + others
+
+    @property
+    def pending(self) -> int:
+        """How many rows kept changing until the deadline of a live comparison."""
+        return sum(table.pending_found for table in self.tables)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "same": self.same,
+            "rows": self.rows,
+            "seconds": round(self.seconds, 3),
+            "differences": self.differences,
+            "pending": self.pending,
+            "tables": [table.to_json() for table in self.tables],
+            "schema": [difference.to_json() for difference in self.schema],
+            "sequences": [difference.to_json() for difference in self.sequences],
+            "sequences_compared": self.sequences_compared,
+            "large_objects": self.large_objects.to_json(),
+            "notes": [note.to_json() for note in self.notes],
+            "not_compared": list(self.not_compared),
+            "strict": self.strict,
+            "live": self.live,
+            "method": dict(self.method),
+        }
