@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from naru.spec import Spec, find_spec, load
+if TYPE_CHECKING:
+    from naru.spec import Spec
 
 SpecOption = Annotated[
     Path | None,
@@ -19,5 +20,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before a dang
 
 def spec_of(path: Path | None) -> tuple[Spec, Path | None]:
     """The spec that `--spec` names, else ./naru.toml, else the lab; and the file it came from."""
+    from naru.spec import find_spec, load
+
     file = path or find_spec()
     return load(file), file
