@@ -49,8 +49,10 @@ def _stages(
     stage("keys and indexes", _jobs("indexing", paragraphs(_text("keys.sql"))), "items")
     with connect(building, purpose="creativity") as session:
         stage("statistics", _jobs("analyzing", _made(session, _ANALYZE)), "items")
-        crew.run([Job("adding foreign keys", _text("foreign_keys.sql"))])
-        stage("foreign keys", _jobs("validating", _made(session, _VALIDATE)), "items")
+        at_once, *long = paragraphs(_text("foreign_keys.sql"))
+        crew.run([Job("adding foreign keys", at_once)])
+        validations = [*long, *_made(session, _VALIDATE)]
+        stage("foreign keys", _jobs("validating", validations), "items")
     with _step(observer, "behaviour and access"):
         for part in ("behaviour.sql", "access.sql", "sequences.sql"):
             crew.run([Job(f"running {part}", _text(part))])

@@ -1,8 +1,5 @@
 -- Functions, triggers, views and comments.
 
-ALTER TABLE project_activity ADD FOREIGN KEY (project_id) REFERENCES projects;
-ALTER TABLE project_activity ADD FOREIGN KEY (user_id) REFERENCES users;
-
 CREATE FUNCTION touch_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.updated_at := greatest(now(), OLD.updated_at);

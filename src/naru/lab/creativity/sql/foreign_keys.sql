@@ -1,5 +1,6 @@
--- Foreign keys, added without a look at the rows; they are validated afterwards, side by side.
--- A partitioned table cannot wait with that.
+-- Foreign keys. The first paragraph adds them without a look at the rows; each is validated
+-- afterwards, side by side with the others. A partitioned table cannot wait with that: its own
+-- are paragraphs that run beside the validations.
 
 ALTER TABLE organizations ADD FOREIGN KEY (parent_id) REFERENCES organizations NOT VALID;
 ALTER TABLE users ADD FOREIGN KEY (organization_id) REFERENCES organizations ON DELETE SET NULL NOT VALID;
@@ -24,3 +25,7 @@ ALTER TABLE bookings ADD FOREIGN KEY (studio_id) REFERENCES studios NOT VALID;
 ALTER TABLE bookings ADD FOREIGN KEY (user_id) REFERENCES users NOT VALID;
 ALTER TABLE thumbnails ADD FOREIGN KEY (project_id) REFERENCES projects ON DELETE CASCADE NOT VALID;
 ALTER TABLE attachments ADD FOREIGN KEY (project_id) REFERENCES projects NOT VALID;
+
+ALTER TABLE project_activity ADD FOREIGN KEY (project_id) REFERENCES projects;
+
+ALTER TABLE project_activity ADD FOREIGN KEY (user_id) REFERENCES users;

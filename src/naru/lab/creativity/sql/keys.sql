@@ -21,7 +21,7 @@ CREATE INDEX projects_title_folded ON projects (lower(title) COLLATE "C");
 CREATE INDEX projects_labels ON projects USING gin (labels);
 CREATE INDEX projects_settings ON projects USING gin (settings jsonb_path_ops);
 CREATE INDEX projects_words ON projects USING gin (to_tsvector('simple'::regconfig, title));
-ALTER TABLE projects ALTER COLUMN title SET STATISTICS 200;
+ALTER TABLE projects ALTER COLUMN title SET STATISTICS 50;
 CREATE STATISTICS projects_status_by_organization (dependencies, ndistinct, mcv)
     ON status, organization_id FROM projects;
 
