@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,8 +10,9 @@ from rich.table import Table
 from naru.cli import talk
 from naru.cli.options import JsonOption
 from naru.cli.progress import observer_for
-from naru.postgres import Dsn
-from naru.verify import Options, RowDifference, Verdict, compare
+
+if TYPE_CHECKING:
+    from naru.verify import RowDifference, Verdict
 
 _MOST_SHOWN = 40
 
@@ -46,6 +47,9 @@ def verify(
 
     Exit code 0 if they are the same, 1 if they differ, 3 if one cannot be read.
     """
+    from naru.postgres import Dsn
+    from naru.verify import Options, compare
+
     options = Options(
         jobs=jobs, tables=tuple(table or ()), materialized_rows=materialized_rows, strict=strict,
         max_differences=max_differences, live=live, live_seconds=live_seconds, slot=slot,
