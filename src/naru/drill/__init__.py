@@ -8,30 +8,43 @@ and says whether the promise held.
 from __future__ import annotations
 
 from naru.drill.business import LEDGER_ALONE, Business, Change
+from naru.drill.catalogue import DRILLS, Drill, Stage, find_drill, workload_on
+from naru.drill.crash import kill_primary
 from naru.drill.gaps import Gap, commits_within, errors_within, longest_gap
 from naru.drill.ledger import LedgerVerdict, clean, judge, prepare
 from naru.drill.records import Outcome, Record
 from naru.drill.series import Interval, read_series
 from naru.drill.settings import WorkloadSettings, WorkloadStatus
+from naru.drill.verdict import DrillVerdict, FaultFacts, Promise, decide
 from naru.drill.workload import Workload
 
 __all__ = [
+    "DRILLS",
     "LEDGER_ALONE",
     "Business",
     "Change",
+    "Drill",
+    "DrillVerdict",
+    "FaultFacts",
     "Gap",
     "Interval",
     "LedgerVerdict",
     "Outcome",
+    "Promise",
     "Record",
+    "Stage",
     "Workload",
     "WorkloadSettings",
     "WorkloadStatus",
     "clean",
     "commits_within",
+    "decide",
     "errors_within",
+    "find_drill",
     "judge",
+    "kill_primary",
     "longest_gap",
     "prepare",
     "read_series",
+    "workload_on",
 ]

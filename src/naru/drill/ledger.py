@@ -15,7 +15,7 @@ from psycopg import sql
 
 from naru.drill.records import IDS_PER_CLIENT, Outcome, Record, read_by_id
 from naru.errors import NotPermittedError, UsageError
-from naru.postgres import Connection, Dsn, connect, explain
+from naru.postgres import Connection, Dsn, connect, explain, fetch_value
 
 SCHEMA = "naru_ledger"
 
@@ -33,11 +33,13 @@ _FETCH = 5000
 _SHOWN = 20
 
 
-def prepare(owner: Dsn, role: str) -> None:
-    """Make the ledger where it is missing, and let `role` write to it."""
+def prepare(owner: Dsn, role: str) -> bool:
+    """Make the ledger where it is missing, and let `role` write to it; True if it was missing."""
     with _doing(owner, "preparing the ledger") as connection:
+        missing = fetch_value(connection, "SELECT to_regclass('naru_ledger.entry') IS NULL")
         connection.execute(_PREPARE)
         connection.execute(sql.SQL(_GRANT).format(role=sql.Identifier(role)))
+        return bool(missing)
 
 
 def clean(owner: Dsn) -> None:

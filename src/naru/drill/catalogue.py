@@ -1,0 +1,122 @@
+"""The drills there are, and how one is run against an environment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from naru.drill import crash
+from naru.drill.ledger import clean, prepare
+from naru.drill.settings import WorkloadSettings
+from naru.drill.verdict import DrillVerdict
+from naru.drill.workload import Workload
+from naru.errors import RefusedError, UsageError
+from naru.ground import Ground
+from naru.journal import Run
+from naru.service import Service
+from naru.spec import Spec
+from naru.system import SILENT, Observer, private_folder
+from naru.traffic import Pool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The environment that a drill plays on."""
+
+    spec: Spec
+    ground: Ground
+    service: Service
+    pool: Pool
+    run: Run | None = None
+    observer: Observer = SILENT
+    clients: int = 8
+    rate: float = 250.0
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A fault, what is promised under it, and how it is run."""
+
+    name: str
+    fault: str
+    promise: str
+    run: Callable[[Stage], DrillVerdict]
+
+
+def _kill_primary(stage: Stage) -> DrillVerdict:
+    with workload_on(stage, crash.NAME) as workload:
+        database = stage.pool.pooler.observe(workload.settings.dsn.database).dbname
+        return crash.kill_primary(
+            stage.service,
+            workload,
+            stage.service.writer(database),
+            run=stage.run,
+            observer=stage.observer,
+        )
+
+
+DRILLS: Mapping[str, Drill] = {
+    crash.NAME: Drill(
+        crash.NAME,
+        "kill -9 of the primary's postmaster",
+        str(crash.PROMISE),
+        _kill_primary,
+    )
+}
+
+
+def find_drill(name: str) -> Drill:
+    """The drill called `name`. Raises UsageError, naming those there are."""
+    if name not in DRILLS:
+        raise UsageError(f"there is no drill {name!r}", remedy=f"there are: {', '.join(DRILLS)}")
+    return DRILLS[name]
+
+
+@contextmanager
+def workload_on(stage: Stage, name: str) -> Iterator[Workload]:
+    """The ledger alone, through the pool, to the service's own database, as its user.
+
+    The ledger is taken away afterwards if it was made here, and every row accounted for.
+    """
+    service = stage.spec.service
+    stage.pool.up()
+    stage.pool.sync_users(stage.service.writer("postgres"))
+    stage.pool.remember(service.user, stage.service.password)
+    owner = stage.service.writer(_dbname_at_the_service(stage))
+    made = prepare(owner, service.user)
+    workload = Workload.start(
+        _folder(stage.ground.folder, name),
+        WorkloadSettings(
+            stage.pool.dsn(service.user, service.database),
+            run=f"{name} {time.time():.0f}",
+            clients=stage.clients,
+            rate=stage.rate,
+        ),
+    )
+    try:
+        yield workload
+    finally:
+        workload.stop()
+    if made and workload.judge(owner).kept:
+        clean(owner)
+
+
+def _dbname_at_the_service(stage: Stage) -> str:
+    """The database behind the pool's entry. Raises RefusedError if that is not the service."""
+    service = stage.spec.service
+    facts = stage.pool.pooler.observe(service.database)
+    wanted = (stage.ground.address(service.host), service.port)
+    if (facts.host, facts.port) != wanted:
+        raise RefusedError(
+            f"the pool's database {service.database} points at {facts.where}, not at the service",
+            remedy="drill what the service serves; see `naru service status`",
+        )
+    return facts.dbname
+
+
+def _folder(state: Path, name: str) -> Path:
+    parent = private_folder(state / "drills")
+    return parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
