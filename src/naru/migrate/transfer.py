@@ -88,14 +88,15 @@ class Worker:
                     # frozen at once, which spares the target a vacuum.
                     relation = part.table.relation.identifier
                     target.execute(sql.SQL("TRUNCATE ONLY {}").format(relation))
-                with target.cursor() as cursor, cursor.copy(self._into(part)) as copy:
-                    for block in self._blocks(part):
-                        if stop.is_set():
-                            raise StoppedError("the copy was stopped")
-                        copy.write(block)
-                        size += len(block)
-                        moved(len(block))
-                rows = cursor.rowcount
+                with target.cursor() as cursor:
+                    with cursor.copy(self._into(part)) as copy:
+                        for block in self._blocks(part):
+                            if stop.is_set():
+                                raise StoppedError("the copy was stopped")
+                            copy.write(block)
+                            size += len(block)
+                            moved(len(block))
+                    rows = cursor.rowcount
                 ledger.note(target, part, batch, rows, size)
         except psycopg.Error as error:
             raise explain(error, self._target_side.dsn, f"copying {part.table.relation}") from error

@@ -1,0 +1,98 @@
+"""Status: where a migration stands, read from the journal and from both sides."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from naru.errors import NaruError
+from naru.migrate import ledger, switch
+from naru.migrate.follow import Lag, note_lag, observe_lag
+from naru.migrate.ledger import Copied
+from naru.migrate.record import Record
+from naru.migrate.switch import explained
+
+State = Literal["copying", "following", "switching", "crossed", "stopped"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """One look at a migration; None where a side could not be asked."""
+
+    name: str
+    source: str
+    target: str
+    state: State
+    at: str
+    step: str
+    step_state: str
+    copied: Copied | None
+    lag: Lag | None
+    switches: int
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "source": self.source,
+            "target": self.target,
+            "state": self.state,
+            "writes_at": self.at,
+            "step": self.step,
+            "step_state": self.step_state,
+            "copied": {
+                "tables": self.copied.tables,
+                "rows": self.copied.rows,
+                "bytes": self.copied.bytes,
+            }
+            if self.copied
+            else None,
+            "lag": self.lag.to_json() if self.lag else None,
+            "switches": self.switches,
+            "problem": self.problem,
+        }
+
+
+def observe_status(record: Record) -> Status:
+    """Look at both sides; a side that does not answer is the status's `problem`."""
+    copied: Copied | None = None
+    lag: Lag | None = None
+    problem: str | None = None
+    try:
+        with contextlib.ExitStack() as links:
+            live = links.enter_context(record.live.connect("status"))
+            other = links.enter_context(record.other.connect("status"))
+            target = other if record.other is record.target else live
+            with explained(record.target, "reading how far it is"):
+                copied = ledger.totals(target) if ledger.exists(target) else None
+                if record.run.is_done("subscribe"):
+                    lag = observe_lag(record, live, other)
+                    note_lag(record, lag)
+    except NaruError as error:
+        problem = error.message
+    steps = record.run.steps()
+    last = steps[-1] if steps else None
+    return Status(
+        name=record.names.migration,
+        source=str(record.source.dsn),
+        target=str(record.target.dsn),
+        state=_state(record, last.state if last else "failed"),
+        at=record.at,
+        step=last.name if last else "none",
+        step_state=last.state if last else "none",
+        copied=copied,
+        lag=lag,
+        switches=record.switches,
+        problem=problem,
+    )
+
+
+def _state(record: Record, last: str) -> State:
+    if record.run.recall(switch.SWITCH) is not None:
+        return "switching"
+    if record.at == "target":
+        return "crossed"
+    if record.is_following:
+        return "following"
+    return "stopped" if last == "failed" else "copying"
