@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from naru import __version__
-from naru.cli import talk
+from naru.cli import environment, service, talk
 from naru.cli.doctor import doctor
 from naru.cli.init import init
 from naru.cli.report import report
@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(doctor)
+app.command()(environment.up)
+app.command()(environment.down)
+app.command()(environment.status)
+app.add_typer(service.app, name="service")
 app.command()(verify)
 app.command()(report)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from naru.errors import NaruError, RefusedError
 
@@ -31,6 +32,13 @@ def complain(error: NaruError) -> None:
 def put(text: str) -> None:
     """A line of data on stdout."""
     sys.stdout.write(text + "\n")
+
+
+def put_table(table: Table) -> None:
+    """A table on stdout, as wide as it needs to be."""
+    Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 200).print(
+        table
+    )
 
 
 def put_json(document: Any) -> None:

@@ -1,0 +1,86 @@
+"""`naru up`, `naru down`, `naru status`: the ground and all that runs on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from naru.cli import talk
+from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
+from naru.system.units import human_seconds
+
+if TYPE_CHECKING:
+    from naru.ground import GroundStatus
+
+
+def up(spec: SpecOption = None) -> None:
+    """Bring the environment up: old server, service, pool. Harmless when it is up."""
+    from naru.cli.progress import observer_for
+    from naru.ground import state_folder
+    from naru.lab.environment import Environment
+
+    declared, file = spec_of(spec)
+    environment = Environment(declared, state_folder(file))
+    with observer_for() as observer:
+        environment.up(observer)
+    source, pool = environment.source.dsn(), environment.pool.address
+    talk.say(f"old server  {source}")
+    talk.say(
+        f"service     {environment.service.writer()} (reads: port {declared.service.read_port})"
+    )
+    talk.say(f"pool        {pool[0]}:{pool[1]}")
+    talk.say(f"passwords   {environment.ground.secrets.passfile} (PGPASSFILE)")
+
+
+def down(
+    spec: SpecOption = None,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove all data as well.")] = False,
+    yes: YesOption = False,
+) -> None:
+    """Stop everything and leave nothing running; data stay unless --purge."""
+    from naru.cli.progress import observer_for
+    from naru.ground import state_folder
+    from naru.lab.environment import Environment
+
+    declared, file = spec_of(spec)
+    folder = state_folder(file)
+    if not folder.exists():
+        talk.say("nothing is up")
+        return
+    if purge:
+        talk.confirm(f"remove all data of this environment in {folder}", yes=yes)
+    with observer_for() as observer:
+        Environment(declared, folder).down(observer, purge=purge)
+
+
+def status(spec: SpecOption = None, json: JsonOption = False) -> None:
+    """Hosts, addresses and programs of the environment. Exit code 1 when it is not up."""
+    from naru.ground import open_ground, state_folder
+
+    declared, file = spec_of(spec)
+    found = open_ground(declared, state_folder(file)).status()
+    if json:
+        talk.put_json(found.to_json())
+    else:
+        _print(found)
+    raise typer.Exit(0 if found.up else 1)
+
+
+def _print(found: GroundStatus) -> None:
+    state = "up" if found.up else "down"
+    talk.put(f"environment {found.environment} is {state}, network {found.network or 'none yet'}")
+    talk.put(f"state in {found.folder}")
+    hosts = Table("host", "lab address", "here", "listens", box=None)
+    for host in found.hosts:
+        ports = (f"{one.purpose} {one.port} {'✓' if one.listening else '-'}" for one in host.ports)
+        hosts.add_row(host.name, host.lab_address, host.address or "-", ", ".join(ports))
+    talk.put_table(hosts)
+    if not found.programs:
+        return
+    programs = Table("program", "state", "pid", "up for", "log", box=None)
+    for one in found.programs:
+        age = human_seconds(one.uptime_seconds) if one.uptime_seconds is not None else "-"
+        programs.add_row(one.name, one.state, str(one.pid or "-"), age, str(one.log))
+    talk.put_table(programs)

@@ -1,0 +1,59 @@
+"""A whole environment: the ground, the old server, the service and the pool, as one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from naru.errors import UsageError
+from naru.ground import Ground, open_ground
+from naru.service import Service, Standalone
+from naru.spec import Spec
+from naru.system import SILENT, Observer
+from naru.traffic import Pool
+
+
+class Environment:
+    """Everything that `spec` declares, with its state in `folder`."""
+
+    def __init__(self, spec: Spec, folder: Path) -> None:
+        self.spec = spec
+        self.ground: Ground = open_ground(spec, folder)
+        self.source = Standalone(spec, self.ground)
+        self.service = Service(spec, self.ground)
+        self.pool = Pool(spec, self.ground)
+
+    def up(self, observer: Observer = SILENT) -> None:
+        """Have all of it running. Harmless when it is; after a power cut all comes back."""
+        _step(observer, "ground", self.ground.up)
+        _step(observer, "old server", self.source.up)
+        self.service.up(observer)
+        _step(observer, "pool", self._pool_up)
+
+    def down(self, observer: Observer = SILENT, *, purge: bool = False) -> None:
+        """Stop all of it in order and leave nothing running; `purge` removes the data too."""
+        if self.ground.status().up:
+            _step(observer, "service stopped", self.service.down)
+        _step(observer, "ground cleared", lambda: self.ground.down(purge=purge))
+
+    def must_be_up(self) -> None:
+        """Raise UsageError unless the environment has been brought up."""
+        if not self.ground.status().up:
+            raise UsageError(
+                f"environment {self.spec.environment.name} is not up", remedy="run `naru up`"
+            )
+
+    def _pool_up(self) -> None:
+        self.pool.up()
+        self.pool.remember(self.spec.service.user, self.service.password)
+        self.pool.sync_users(self.service.writer("postgres"))
+
+
+def _step(observer: Observer, title: str, act: Callable[[], None]) -> None:
+    observer.step(title, "running")
+    try:
+        act()
+    except BaseException:
+        observer.step(title, "failed")
+        raise
+    observer.step(title, "done")
