@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -326,6 +330,32 @@ def test_an_interrupted_creation_is_begun_again(
     with connect(old_server.dsn(), purpose="test") as control:
         left = "SELECT count(*) FROM pg_database WHERE datname = %s"
         assert fetch_value(control, left, (f"{name}_building",)) == 0
+
+
+KILLED = """
+import json, os, signal, sys
+from naru.lab.creativity import create
+from naru.postgres import Dsn
+from naru.system.observer import Silent
+
+class Killed(Silent):
+    def progress(self, what, done, total, unit, *, detail=""):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+given = json.load(sys.stdin)
+create(Dsn(given["server"]), given["name"], scale=0.01, seed=2866,
+       passwords=given["passwords"], observer=Killed())
+"""
+
+
+def test_a_killed_creation_is_begun_again(old: Made, old_server: LocalServer, name: str) -> None:
+    """kill -9 while the content goes in."""
+    given = {"server": dict(old_server.dsn().parameters), "name": name, "passwords": PASSWORDS}
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED], input=json.dumps(given), text=True, timeout=60, check=False
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert make(old_server, name).content == old.content
 
 
 def test_nobody_builds_what_another_is_building(old_server: LocalServer, name: str) -> None:

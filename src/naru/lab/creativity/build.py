@@ -10,15 +10,17 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from naru.errors import NotPermittedError, RefusedError, UsageError
+from naru.errors import DeadlineError, NotPermittedError, RefusedError, UsageError
 from naru.lab.creativity._fill import fill
 from naru.lab.creativity.plan import sizes
 from naru.lab.creativity.roles import check_passwords, make_roles
 from naru.postgres import Connection, Dsn, connect, explain, fetch_value
-from naru.system import SILENT, Observer
+from naru.system import SILENT, Observer, wait_until
 
 _LONGEST_NAME = 63
 """Bytes; PostgreSQL cuts longer ones off."""
+
+_RESERVE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,22 @@ def _check_superuser(control: Connection, server: Dsn) -> None:
 
 
 def _reserve(control: Connection, server: Dsn, building: str) -> None:
-    """Hold the name while this session lives, so that nobody drops what is being built."""
-    if not fetch_value(control, "SELECT pg_try_advisory_lock(hashtext(%s))", (building,)):
+    """Hold the name while this session lives, so that nobody drops what is being built.
+
+    A naru that was killed a moment ago may hold it until the server has noticed.
+    """
+
+    def taken() -> bool:
+        query = "SELECT pg_try_advisory_lock(hashtext(%s))"
+        return bool(fetch_value(control, query, (building,)))
+
+    try:
+        wait_until(taken, f"the name {building}", _RESERVE_SECONDS)
+    except DeadlineError as error:
         raise RefusedError(
             f"another naru is building {building} on {server}",
             remedy="wait until it has ended, or end it",
-        )
+        ) from error
 
 
 def _present(control: Connection, database: str) -> bool:
