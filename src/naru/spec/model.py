@@ -90,7 +90,7 @@ class ServiceSpec(_Table):
     """The port for writes: the primary."""
     read_port: Port = 2867
     """The port for reads: the standbys."""
-    members: Annotated[int, rules.between(2, 5)] = 2
+    members: Annotated[int, rules.between(2, 5)] = 3
     """How many PostgreSQL nodes: one primary and one synchronous standby, or more."""
     first_member: Address = "10.1.3.41"
     """The first member's address; the others follow."""
