@@ -1,1 +1,43 @@
-"""To be filled."""
+"""One database to another while clients work: assess, copy, follow, cross over, go back.
+
+The room needs two connection strings and, to make clients wait instead of fail, the
+poolers that they use. What it does is a list of steps in the journal, so any command can
+be killed and run again.
+"""
+
+from __future__ import annotations
+
+from naru.migrate.close import Closing, abort, finish
+from naru.migrate.cross import Crossing, Switcher, must_be_at, settle_pending
+from naru.migrate.follow import Lag, LagWatch
+from naru.migrate.gates import Gate, Limits
+from naru.migrate.names import Names, Relation
+from naru.migrate.record import Record, SeenAt, begin_or_resume, resume
+from naru.migrate.start import Bounds, Start
+from naru.migrate.status import Status, observe_status
+from naru.migrate.switch import PooledDatabase
+
+__all__ = [
+    "Bounds",
+    "Closing",
+    "Crossing",
+    "Gate",
+    "Lag",
+    "LagWatch",
+    "Limits",
+    "Names",
+    "PooledDatabase",
+    "Record",
+    "Relation",
+    "SeenAt",
+    "Start",
+    "Status",
+    "Switcher",
+    "abort",
+    "begin_or_resume",
+    "finish",
+    "must_be_at",
+    "observe_status",
+    "resume",
+    "settle_pending",
+]

@@ -37,7 +37,7 @@ _MARGIN_SECONDS = 30.0
 def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
     """Hold a guard over the block. It acts only if this process dies, or hangs, inside."""
     process = spawn(
-        [sys.executable, "-m", "naru.migrate.guard"],
+        [sys.executable, "-c", "from naru.migrate.guard import watch; watch()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -135,7 +135,3 @@ def resolve(plan: SwitchPlan, run: Run) -> str:
         return "completed"
     undo(plan, run)
     return "undone"
-
-
-if __name__ == "__main__":
-    watch()
