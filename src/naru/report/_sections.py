@@ -93,7 +93,7 @@ def ledger_section(story: Story) -> Markup:
     """What clients were told, against what the database holds."""
     if not story.ledger:
         return _section("The ledger", _not_run("No ledger was kept."))
-    heads = ("stretch", "acknowledged", "failed", "unknown", "lost", "duplicated")
+    heads = ("stretch", "acknowledged", "lost", "duplicated", "failed", "unknown")
     return _section(
         "The ledger",
         _lead("Every id that a client was told is committed must exist exactly once; a failed one "
@@ -171,7 +171,7 @@ def _tables(details: Sequence[TableVerdict]) -> Markup:
     words = "tables, all the same, stand in report.json"
     if any(not table.same for table in hidden):
         words = "tables, some of them different, stand in report.json"
-    return join([_table(heads, rows, numbers=4), _more(len(hidden), words)])
+    return join([_table(heads, rows, numbers=4, class_="tables"), _more(len(hidden), words)])
 
 
 def _table_row(table: TableVerdict) -> Markup:
@@ -193,7 +193,7 @@ def _breakable(name: str) -> Markup:
 
 def _ledger_row(row: Ledger) -> Markup:
     broken = bool(row.lost or row.duplicated)
-    cells = [row.acknowledged, row.failed, row.unknown, row.lost, row.duplicated]
+    cells = [row.acknowledged, row.lost, row.duplicated, row.failed, row.unknown]
     return tag(
         "tr", tag("th", row.scope, scope="row"),
         *(_figure("–" if cell is None else human_count(cell)) for cell in cells),

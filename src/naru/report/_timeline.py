@@ -55,8 +55,8 @@ def timeline(story: Story, width: float) -> Markup:
     title = tag("title", "Time line of the run")
     return tag(
         "svg", title, tag("desc", _description(story, points)), bands,
-        *_time_axis(x, ended - began, bottom, width), *parts,
-        _marks(story.events, x, first, bottom), labels,
+        *_time_axis(x, ended - began, bottom, width),
+        _marks(story.events, x, first, bottom), *parts, labels,
         tag("line", class_="cursor", x1=0, x2=0, y1=first, y2=bottom),
         viewBox=f"0 0 {number(width)} {number(bottom + 22)}", role="img",
         class_="timeline", data_from=number(_LEFT), data_to=number(width - _RIGHT),
@@ -117,6 +117,11 @@ def _throughput(points: Sequence[WorkloadPoint], panel: _Panel, x: Scale) -> Mar
     lower = [(at, y(value)) for at, value in zip(middles, lowest, strict=True)]
     parts = _stretches(points)
     means = [(at, y(point.rate)) for at, point in zip(middles, points, strict=True)]
+    # A moment without any commit must be seen even where it is a part of one pixel.
+    silences = [
+        tag("line", class_="line blue", x1=at, x2=at, y1=mean, y2=panel.bottom)
+        for (at, mean), value in zip(means, lowest, strict=True) if value == 0
+    ]  # fmt: skip
     errors = [
         tag("circle", class_="dot bad", cx=at, cy=panel.bottom, r=2.5)
         for at, point in zip(middles, points, strict=True) if point.errors
@@ -125,7 +130,8 @@ def _throughput(points: Sequence[WorkloadPoint], panel: _Panel, x: Scale) -> Mar
         _frame(panel, "Commits a second", x, y, ticks, short_count),
         *(tag("path", class_="band", d=_path([*upper[part], *reversed(lower[part])]) + "Z")
           for part in parts),
-        *(tag("path", class_="line blue", d=_path(means[part])) for part in parts), *errors,
+        *(tag("path", class_="line blue", d=_path(means[part])) for part in parts),
+        *silences, *errors,
     ])  # fmt: skip
 
 
@@ -145,7 +151,7 @@ def _latency(points: Sequence[WorkloadPoint], panel: _Panel, x: Scale) -> Markup
             continue
         places = [(x(p.at + p.seconds / 2), y(get(p) or 0.0)) for p in known]
         lines += [tag("path", class_=style, d=_path(places[s])) for s in _stretches(known)]
-        left -= text_width(name) + 22
+        left -= text_width(name) + 32
         legend.append(tag("line", class_=style, x1=left, x2=left + 14, y1=panel.y + 12.0,
                           y2=panel.y + 12.0))  # fmt: skip
         legend.append(tag("text", name, class_="tick", x=left + 18, y=panel.y + 16.0))
