@@ -23,9 +23,9 @@ def test_init_without_a_terminal_writes_what_is_set_and_leaves_stdout_empty(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "naru.toml"
-    code, out, _ = _run("init", "--spec", str(file), "--set", "service.members=3")
+    code, out, _ = _run("init", "--spec", str(file), "--set", "service.members=4")
     assert (code, out) == (0, "")
-    assert load(file).service.members == 3
+    assert load(file).service.members == 4
 
 
 def test_init_never_replaces_a_file_by_itself(tmp_path: Path) -> None:
@@ -55,10 +55,10 @@ def test_init_asks_again_after_a_wrong_answer(
     from naru.spec.draft import questions
 
     answers = {question.key: [question.default or ""] for question in questions()}
-    answers["service.members"] = ["many", "9", "3"]
+    answers["service.members"] = ["many", "9", "4"]
     monkeypatch.setattr("typer.prompt", lambda key, **_: answers[key].pop(0))
     declared = init._interview()
-    assert declared == {"service": {"members": 3}}
+    assert declared == {"service": {"members": 4}}
     assert answers["service.members"] == []
 
 

@@ -49,7 +49,7 @@ def test_what_is_set_is_written_and_comes_back(tmp_path: Path) -> None:
             "source.version": "15",
             "source.scale": "0.1",
             "source.database": '한글 "db"',
-            "service.members": "3",
+            "service.members": "4",
             "service.etcd_members": "3",
             "service.settings.work_mem": "64MB",
             "service.settings.auto_explain.log_nested_statements": "on",
@@ -59,7 +59,7 @@ def test_what_is_set_is_written_and_comes_back(tmp_path: Path) -> None:
     assert spec.ground.postgres == ("/opt/a/bin", "/opt/b/bin")
     assert (spec.source.version, spec.source.scale) == ("15", 0.1)
     assert spec.source.database == '한글 "db"'
-    assert (spec.service.members, spec.service.etcd_members) == (3, 3)
+    assert (spec.service.members, spec.service.etcd_members) == (4, 3)
     assert spec.service.settings == {
         "work_mem": "64MB",
         "auto_explain.log_nested_statements": "on",
@@ -67,9 +67,9 @@ def test_what_is_set_is_written_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_only_what_differs_is_not_a_comment() -> None:
-    text = render(declare_all({"service.members": "3", "service.port": "2866"}))
+    text = render(declare_all({"service.members": "4", "service.port": "2866"}))
     plain = [line for line in text.splitlines() if line and line[0] not in "#["]
-    assert plain == ["members = 3"]
+    assert plain == ["members = 4"]
 
 
 @pytest.mark.parametrize(
