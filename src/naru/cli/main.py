@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from naru import __version__
-from naru.cli import environment, service, talk
+from naru.cli import drill, environment, service, talk
 from naru.cli.doctor import doctor
 from naru.cli.init import init
 from naru.cli.report import report
@@ -28,6 +28,7 @@ app.command()(environment.up)
 app.command()(environment.down)
 app.command()(environment.status)
 app.add_typer(service.app, name="service")
+app.add_typer(drill.app, name="drill")
 app.command()(verify)
 app.command()(report)
 
