@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from naru.cli import talk
 from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
 from naru.cli.progress import observer_for
-from naru.drill import DRILLS, Drill, DrillVerdict, Stage, find_drill
 from naru.errors import RefusedError
-from naru.ground import open_ground, state_folder
-from naru.journal import Journal
-from naru.service import Service
-from naru.traffic import Pool
+
+if TYPE_CHECKING:
+    from naru.drill import Drill, DrillVerdict
 
 app = typer.Typer(
     help="Faults on purpose, with a workload and a verdict.", no_args_is_help=True,
@@ -25,6 +23,8 @@ app = typer.Typer(
 @app.command("list")
 def list_drills(json: JsonOption = False) -> None:
     """List the drills: what is broken, and what is promised."""
+    from naru.drill import DRILLS
+
     if json:
         talk.put_json(
             [{"name": d.name, "fault": d.fault, "promise": d.promise} for d in DRILLS.values()]
@@ -46,6 +46,12 @@ def run_drill(
     json: JsonOption = False,
 ) -> None:
     """Run one drill against the service; exit 1 if its promise broke."""
+    from naru.drill import Stage, find_drill
+    from naru.ground import open_ground, state_folder
+    from naru.journal import Journal
+    from naru.service import Service
+    from naru.traffic import Pool
+
     drill = find_drill(name)
     wanted, file = spec_of(spec)
     folder = state_folder(file)
