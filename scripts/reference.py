@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import click
 import typer.main
 
 from naru.cli.main import app
+from naru.migrate.findings import reference_page
 from naru.spec import Spec
 from naru.spec.check import allowed
 
@@ -81,6 +84,40 @@ v2. Addresses are the lab's; the ground says where they are on this machine.
 """
 
 
+ROOMS = (
+    "lab", "drill", "migrate", "verify", "traffic", "service", "ground", "postgres", "report",
+    "journal", "spec", "system",
+)  # fmt: skip
+
+
+def rooms_page() -> str:
+    """What each room exports, with the first line of what it says of itself."""
+    parts = ["# The rooms, from inside", MADE, ROOMS_PREFACE]
+    for room in ROOMS:
+        module = importlib.import_module(f"naru.{room}")
+        parts.append(f"## naru.{room}\n\n{inspect.getdoc(module)}\n")
+        for name in sorted(getattr(module, "__all__", ()), key=str.lower):
+            parts.append(f"- `{name}`{_summary(getattr(module, name))}")
+        parts.append("")
+    return "\n".join(parts)
+
+
+ROOMS_PREFACE = """\
+For whoever works on Naru or calls it from Python: the public names of each room, in the order of
+[the house](../../ARCHITECTURE.md). Whatever is not here may change without a word.
+"""
+
+
+def _summary(thing: Any) -> str:
+    named = inspect.isclass(thing) or inspect.isroutine(thing)
+    text = (inspect.getdoc(thing) or "") if named else ""
+    first = " ".join(text.partition("\n\n")[0].split())
+    # A dataclass without a docstring has its signature for one.
+    return (
+        "" if not first or first.startswith(f"{getattr(thing, '__name__', '')}(") else f": {first}"
+    )
+
+
 def _default(value: Any) -> str:
     if value is None:
         return "—"
@@ -95,7 +132,8 @@ def _line(text: str | None) -> str:
 
 def main() -> int:
     stale = []
-    for name, text in (("cli.md", cli_page()), ("spec.md", spec_page())):
+    made = {"cli.md": cli_page(), "spec.md": spec_page(), "rooms.md": rooms_page()}
+    for name, text in made.items():
         page = PAGES / name
         if not page.exists() or page.read_text() != text:
             stale.append(name)
