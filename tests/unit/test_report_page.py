@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,32 @@ def test_both_files_are_written_whole(tmp_path: Path) -> None:
     assert sorted(file.name for file in page.parent.iterdir()) == ["report.html", "report.json"]
     assert json.loads((page.parent / "report.json").read_text())["verdict"] == "passed"
     assert page.read_text().startswith("<!doctype html>")
+
+
+def palettes() -> list[dict[str, str]]:
+    """The colours of the style sheet: light, dark, printed."""
+    sheet = (files("naru.report") / "page.css").read_text()
+    blocks = re.findall(r":root \{(.*?)\}", sheet, flags=re.S)
+    return [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in blocks]
+
+
+def luminance(colour: str) -> float:
+    shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of WCAG 2.1, from 1 to 21."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("palette", palettes(), ids=["light", "dark", "printed"])
+def test_every_text_has_the_contrast_that_reading_needs(palette: dict[str, str]) -> None:
+    pairs = [("ink", "bg"), ("muted", "bg"), ("muted", "soft"), ("good", "bg"), ("bad", "bg"),
+             ("good", "good-bg"), ("bad", "bad-bg"), ("warn", "warn-bg"), ("ink", "bad-bg"),
+             ("ink", "line"), ("muted", "bad-bg"), ("muted", "warn-bg")]  # fmt: skip
+    low = [pair for pair in pairs if contrast(palette[pair[0]], palette[pair[1]]) < 4.5]
+    assert low == []
+    assert all(contrast(palette[line], palette["bg"]) >= 3 for line in ("blue", "amber", "violet"))

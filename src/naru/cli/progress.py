@@ -11,16 +11,13 @@ from rich.console import Console
 from naru.cli import talk
 from naru.cli._lines import LineObserver
 from naru.cli._screen import RichObserver
-from naru.system import Observer
+from naru.system import WorkloadObserver
 
 __all__ = ["LineObserver", "RichObserver", "Watcher", "observer_for"]
 
 
-class Watcher(Observer, Protocol):
-    """An observer that also shows the workload, and that is closed at the end."""
-
-    def workload(self, *, tps: float, p95_ms: float, errors: int) -> None:
-        """How the clients fare: commits a second, latency, errors so far."""
+class Watcher(WorkloadObserver, Protocol):
+    """An observer that is closed at the end."""
 
     def close(self) -> None:
         """Stop drawing; harmless when called again."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from naru.system.account import Account, server_account
 from naru.system.files import give_to, private_folder, write_atomically
-from naru.system.observer import SILENT, Observer
+from naru.system.observer import SILENT, Observer, WorkloadObserver
 from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
 from naru.system.programs import find_program, need_program
 from naru.system.waiting import Deadline, wait_until
@@ -18,6 +18,7 @@ __all__ = [
     "Completed",
     "Deadline",
     "Observer",
+    "WorkloadObserver",
     "arguments_of",
     "find_program",
     "give_to",

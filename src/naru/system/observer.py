@@ -24,6 +24,13 @@ class Observer(Protocol):
         """One line that people should read now."""
 
 
+class WorkloadObserver(Observer, Protocol):
+    """An observer that also shows how clients fare meanwhile."""
+
+    def workload(self, *, tps: float, p95_ms: float, errors: int) -> None:
+        """Commits a second, latency, and errors so far. Called about once a second."""
+
+
 class Silent:
     """An observer that draws nothing."""
 
@@ -34,6 +41,8 @@ class Silent:
     ) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+    def workload(self, *, tps: float, p95_ms: float, errors: int) -> None: ...
 
 
 SILENT = Silent()
