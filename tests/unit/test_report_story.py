@@ -86,6 +86,12 @@ def test_a_loss_that_only_the_ledger_saw_fails() -> None:
     assert verdict.broken == ("2 acknowledged commits lost (whole run)",)
 
 
+def test_a_loss_that_the_ledger_repeats_is_told_once() -> None:
+    story = stories.broken()
+    verdict = judge(replace(story, ledger=(Ledger("cutover", 100, 0, 0, 1, 0),)))
+    assert sum("lost" in phrase for phrase in verdict.broken) == 1
+
+
 def test_a_run_that_stopped_says_why() -> None:
     verdict = judge(replace(stories.partial(), failure="Copy the tables: disk full"))
     assert verdict.word == "failed"

@@ -47,7 +47,10 @@ def _broken(story: Story) -> Iterator[str]:
         yield f"{_count(story.verification.differences, 'difference')} between the two sides"
     if story.failover is not None:
         yield from _broken_failover(story.failover, story.targets.failover_seconds)
-    yield from _broken_ledger(story.ledger)
+    parts = [part for part in (story.cutover, story.failover) if part is not None]
+    if not any(part.lost or part.duplicated for part in parts):
+        # Rows of the ledger repeat what the parts say: only news is told.
+        yield from _broken_ledger(story.ledger)
 
 
 def _broken_cutover(cutover: Cutover, most: float) -> Iterator[str]:
