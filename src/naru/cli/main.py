@@ -11,6 +11,7 @@ from naru import __version__
 from naru.cli import drill, environment, service, talk
 from naru.cli.doctor import doctor
 from naru.cli.init import init
+from naru.cli.migrate import migrate
 from naru.cli.report import report
 from naru.cli.verify import verify
 from naru.errors import NaruError
@@ -31,6 +32,7 @@ app.add_typer(service.app, name="service")
 app.add_typer(drill.app, name="drill")
 app.command()(verify)
 app.command()(report)
+app.add_typer(migrate)
 
 
 def _print_version(wanted: bool) -> None:

@@ -6,7 +6,6 @@ Three steps, each safe to run again: `prepare_database`, `transfer_roles`,
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,26 +19,13 @@ from naru.migrate.roles import (
     Role,
     RolePlan,
     Setting,
+    be_quiet,
     database_settings,
     may_give_attributes,
     observe_roles,
     plan_roles,
 )
 from naru.postgres import Connection, Dsn, connect, explain, fetch_all, fetch_one, fetch_value
-
-# A statement that carries a secret must not be seen in a log. What this login may not
-# set stays as it is.
-_QUIET = (
-    "SET log_statement = 'none'",
-    "SET log_min_duration_statement = -1",
-    "SET log_min_duration_sample = -1",
-    "SET log_transaction_sample_rate = 0",
-    "SET log_min_error_statement = 'panic'",
-    "SET log_duration = off",
-    "SET pgaudit.log = 'none'",
-    "SET pg_stat_statements.track_utility = off",
-    "SET auto_explain.log_min_duration = -1",
-)
 
 # Their values are lists of names, kept as already quoted text.
 _LISTS = frozenset(
@@ -165,7 +151,7 @@ def transfer_roles(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -> 
     with connect(source, purpose="roles") as connection:
         wanted = observe_roles(connection)
     with connect(target, purpose="roles") as connection:
-        _be_quiet(connection)
+        be_quiet(connection)
         have = observe_roles(connection, all_roles=True)
         plan = plan_roles(wanted, have, may_give=may_give_attributes(connection), without=without)
         try:
@@ -264,12 +250,6 @@ def _require_empty(connection: Connection, target: Dsn) -> None:
             + (" and more" if len(found) > 3 else ""),
             remedy="name a database that does not exist yet, or drop what is in this one",
         )
-
-
-def _be_quiet(connection: Connection) -> None:
-    for statement in _QUIET:
-        with contextlib.suppress(psycopg.Error):
-            connection.execute(statement)
 
 
 def _carry_out(connection: Connection, plan: RolePlan) -> list[str]:

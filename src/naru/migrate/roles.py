@@ -5,8 +5,11 @@ Observing reads both servers' catalogs, planning is pure; `globals` carries the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import psycopg
 
 from naru.postgres import Connection, fetch_all, fetch_one, fetch_value
 
@@ -69,6 +72,21 @@ ORDER BY 1, 2, u.place
 """
 
 _SECRETS = "SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL"
+
+
+# A statement that carries a secret must not be seen in a log. What this login may not
+# set stays as it is.
+_QUIET = (
+    "SET log_statement = 'none'",
+    "SET log_min_duration_statement = -1",
+    "SET log_min_duration_sample = -1",
+    "SET log_transaction_sample_rate = 0",
+    "SET log_min_error_statement = 'panic'",
+    "SET log_duration = off",
+    "SET pgaudit.log = 'none'",
+    "SET pg_stat_statements.track_utility = off",
+    "SET auto_explain.log_min_duration = -1",
+)
 
 
 @dataclass(frozen=True)
@@ -159,6 +177,13 @@ def database_settings(connection: Connection) -> list[Setting]:
     """
     found = (Setting(*row) for row in fetch_all(connection, _SETTINGS))
     return [one for one in found if not one.role and one.name != "default_transaction_read_only"]
+
+
+def be_quiet(connection: Connection) -> None:
+    """Keep what this session says out of the server's log, as far as this login may."""
+    for statement in _QUIET:
+        with contextlib.suppress(psycopg.Error):
+            connection.execute(statement)
 
 
 def _read_secrets(connection: Connection) -> dict[str, str] | None:

@@ -1,0 +1,88 @@
+"""`naru migrate`: one database to another, from the first look to the last step."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from naru.cli import talk
+from naru.cli.options import JsonOption
+from naru.cli.progress import observer_for
+from naru.migrate.assess import Assessment
+from naru.migrate.assess import assess as look
+from naru.postgres import Dsn
+
+migrate = typer.Typer(
+    name="migrate",
+    help="Bring one database across to another server, and back if need be.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+SourceOption = Annotated[
+    str, typer.Option("--source", metavar="URI", help="The database to bring across.")
+]
+TargetOption = Annotated[
+    str, typer.Option("--target", metavar="URI", help="The database that it is to become.")
+]
+
+
+@migrate.command()
+def assess(
+    source: SourceOption,
+    target: TargetOption,
+    jobs: Annotated[int, typer.Option(help="Workers that the copy will have.")] = 2,
+    source_seen_at: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="The source's address as the target sees it."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at both databases, and say what stands in the way. Changes nothing.
+
+    Exit code 0 if nothing is blocking, 1 if something is, 3 if one side cannot be read.
+    """
+    with observer_for() as watcher:
+        assessment = look(
+            Dsn.parse(source), Dsn.parse(target), jobs=jobs, source_seen_at=source_seen_at,
+            observer=watcher,
+        )  # fmt: skip
+    draw_assessment(assessment)
+    if as_json:
+        talk.put_json(assessment.to_json())
+    else:
+        for finding in assessment.findings:
+            talk.put(" ".join(str(finding).split()))
+    raise typer.Exit(1 if assessment.blocked else 0)
+
+
+def draw_assessment(assessment: Assessment) -> None:
+    """The facts, for people."""
+    facts = assessment.facts
+    size = facts.size
+    seconds = size.read_seconds
+    grid = Table(box=None, pad_edge=False, show_header=False)
+    grid.add_row("source", f"PostgreSQL {facts.source.major}, {facts.source.database}")
+    there = "" if facts.state.exists else ", to be made"
+    grid.add_row("target", f"PostgreSQL {facts.target.major}, {facts.target.database}{there}")
+    grid.add_row("size", _bytes(size.database_bytes))
+    grid.add_row("tables", f"{size.tables:,}, about {size.rows:,} rows, {_bytes(size.table_bytes)}")
+    grid.add_row("largest", ", ".join(f"{name} {_bytes(n)}" for name, n in size.largest[:5]) or "–")
+    grid.add_row("WAL now", f"{_bytes(size.wal_bytes_per_second)} a second")
+    if seconds is not None:
+        grid.add_row("copy", f"reading alone takes one worker about {seconds:,.1f} s")
+    talk.people.print(grid)
+    blocking = sum(one.severity == "blocking" for one in assessment.findings)
+    warnings = sum(one.severity == "warning" for one in assessment.findings)
+    talk.say(f"{blocking} blocking, {warnings} warnings, "
+             f"{len(assessment.findings) - blocking - warnings} notes")  # fmt: skip
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 10_000:
+            return f"{count:,.0f} {unit}"
+        count /= 1024
+    return f"{count:,.0f} TB"

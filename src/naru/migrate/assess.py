@@ -1,0 +1,199 @@
+"""Assess: can this database be brought across, and what has to be done first."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from naru.errors import NotPermittedError
+from naru.migrate import identity
+from naru.migrate.catalog import read_objects
+from naru.migrate.decide import decide, identity_plan
+from naru.migrate.facts import SHOWN, Extension, Facts, Names, TargetState
+from naru.migrate.findings import Finding
+from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.observe import read_activity, read_server, read_size
+from naru.migrate.roles import be_quiet, observe_roles, plan_roles
+from naru.migrate.sides import Side
+from naru.postgres import Connection, Dsn, explain, fetch_all, fetch_value, find_installations
+from naru.system import SILENT, Observer
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What was found, and the facts it was found from."""
+
+    facts: Facts
+    findings: tuple[Finding, ...]
+
+    @property
+    def blocked(self) -> bool:
+        return any(one.severity == "blocking" for one in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"blocked": …, "facts": …, "findings": […], "identity_plan": […]}`."""
+        return {
+            "blocked": self.blocked,
+            "facts": self.facts.to_json(),
+            "findings": [one.to_json() for one in self.findings],
+            "identity_plan": [one.to_json() for one in identity_plan(self.facts)],
+        }
+
+
+def assess(
+    source: Dsn,
+    target: Dsn,
+    *,
+    jobs: int = 2,
+    source_seen_at: str | None = None,
+    programs: Sequence[Path] = (),
+    observer: Observer = SILENT,
+) -> Assessment:
+    """Look at both sides and judge. Changes nothing on either.
+
+    `source_seen_at` is `host:port` under which the target's server reaches the source.
+    Raises UnreachableError or NotPermittedError when one side cannot be read.
+    """
+    facts = observe(
+        Side.of("source", source, source_seen_at), Side.of("target", target),
+        jobs=jobs, programs=programs, observer=observer,
+    )  # fmt: skip
+    return Assessment(facts, decide(facts))
+
+
+def observe(
+    source: Side,
+    target: Side,
+    *,
+    jobs: int = 2,
+    programs: Sequence[Path] = (),
+    observer: Observer = SILENT,
+) -> Facts:
+    """Read the facts of both sides, in a few queries over whole catalogs."""
+    with source.connect("assess") as here, _on_target(target) as (there, exists):
+        try:
+            server = read_server(here)
+            observer.note(f"source: PostgreSQL {server.major}, {server.database}")
+            return Facts(
+                source=server,
+                target=replace(read_server(there), database=target.dsn.database),
+                size=read_size(here),
+                activity=read_activity(source, here, server),
+                state=_read_target(here, there, source, exists),
+                programs=tuple(sorted({one.major for one in find_installations(programs)})),
+                jobs=jobs,
+                identities=tuple(identity.observe(here)),
+                extensions=tuple(_read_extensions(here, there)),
+                objects=read_objects(here),
+            )
+        except psycopg.Error as error:
+            raise explain(error, source.dsn, "reading catalogs for the assessment") from error
+
+
+@contextlib.contextmanager
+def _on_target(target: Side) -> Iterator[tuple[Connection, bool]]:
+    """A connection to the target database, or to its server if there is none yet."""
+    try:
+        connection = target.connect("assess")
+    except NotPermittedError as error:
+        if f'database "{target.dsn.database}" does not exist' not in error.message:
+            raise
+        other = Side.of("target", target.dsn.with_(dbname="postgres"))
+        with other.connect("assess") as connection:
+            yield connection, False
+        return
+    with connection:
+        yield connection, True
+
+
+_CONTENT = """
+SELECT n.nspname || '.' || c.relname, count(*) OVER ()
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_'
+  AND n.nspname NOT IN ('information_schema', %s)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
+                  AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e')
+ORDER BY 1 LIMIT %s
+"""
+
+_COLLATIONS_USED = """
+SELECT DISTINCT o.collname::text FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation
+JOIN pg_catalog.pg_namespace n ON n.oid = o.collnamespace
+WHERE n.nspname = 'pg_catalog' AND a.attrelid >= 16384 ORDER BY 1
+"""
+
+_COLLATIONS_THERE = """
+SELECT c.collname::text FROM pg_catalog.pg_collation c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
+WHERE n.nspname = 'pg_catalog' AND c.collname = ANY(%s)
+  AND c.collencoding IN (-1, (SELECT encoding FROM pg_catalog.pg_database
+                              WHERE datname = pg_catalog.current_database()))
+"""
+
+
+def _read_target(here: Connection, there: Connection, source: Side, exists: bool) -> TargetState:
+    content = fetch_all(there, _CONTENT, [OWN_SCHEMA, SHOWN]) if exists else []
+    begun = "SELECT pg_catalog.to_regnamespace(%s) IS NOT NULL"
+    missing = plan_roles(observe_roles(here), observe_roles(there, all_roles=True)).create
+    used = [row[0] for row in fetch_all(here, _COLLATIONS_USED)]
+    have = {row[0] for row in fetch_all(there, _COLLATIONS_THERE, [used])}
+    return TargetState(
+        exists=exists,
+        content=Names(content[0][1], tuple(row[0] for row in content)) if content else Names(),
+        begun=exists and bool(fetch_value(there, begun, [OWN_SCHEMA])),
+        reach_refused=_try_reach(source, here, there),
+        missing_roles=len(missing),
+        missing_collations=tuple(name for name in used if name not in have),
+    )
+
+
+def _try_reach(source: Side, here: Connection, there: Connection) -> str | None:
+    """Why the target's server cannot log in at the source; None if it can.
+
+    A subscription is made for nothing and rolled back: it connects, and leaves nothing.
+    """
+    be_quiet(there)
+    text = sql.SQL(
+        "CREATE SUBSCRIPTION naru_assess CONNECTION {} PUBLICATION naru_assess WITH"
+        " (connect = true, create_slot = false, enabled = false, slot_name = NONE,"
+        " copy_data = false)"
+    ).format(sql.Literal(source.conninfo_for_peer(here)))
+    there.execute("SET statement_timeout = '15s'")
+    try:
+        with there.transaction(force_rollback=True):
+            there.execute(text)
+    except psycopg.errors.ConnectionFailure as error:
+        return " ".join((error.diag.message_primary or "refused").split())
+    except psycopg.Error as error:
+        # A source without our publication is refused too, after it has been reached.
+        said = error.diag.message_primary or ""
+        return said if "connect" in said else None
+    finally:
+        there.execute("SET statement_timeout = 0")
+    return None
+
+
+_EXTENSIONS = "SELECT extname::text, extversion FROM pg_catalog.pg_extension ORDER BY 1"
+
+_AVAILABLE = """
+SELECT e.name::text, e.default_version,
+       ARRAY(SELECT v.version FROM pg_catalog.pg_available_extension_versions v
+             WHERE v.name = e.name)
+FROM pg_catalog.pg_available_extensions e WHERE e.name = ANY(%s)
+"""
+
+
+def _read_extensions(here: Connection, there: Connection) -> Iterator[Extension]:
+    used = fetch_all(here, _EXTENSIONS)
+    rows = fetch_all(there, _AVAILABLE, [[name for name, _ in used]])
+    have = {name: (default, versions) for name, default, versions in rows}
+    for name, version in used:
+        default, versions = have.get(name, (None, []))
+        yield Extension(name, version, default, version in versions)
