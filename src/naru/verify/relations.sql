@@ -42,3 +42,4 @@ SELECT format('%I.%I', n.nspname, c.relname),
    AND NOT EXISTS (SELECT FROM pg_depend e
                     WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid
                       AND e.deptype = 'e')
+ ORDER BY convert_to(format('%I.%I', n.nspname, c.relname), 'UTF8')

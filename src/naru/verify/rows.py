@@ -233,7 +233,7 @@ def _described(halves: _Halves, chunk: list[Suspect]) -> Iterator[RowDifference]
     for half, connection in halves:
         query = half.statements.multiset(suspect.place for suspect in chunk)
         with half.side.reading(connection, "naming rows", half.snapshot):
-            texts.update({row[0]: row[3][0] for row in connection.execute(query)})
+            texts.update({row[0]: row[3] for row in connection.execute(query)})
     columns = [column for column, _ in halves[0][0].statements.forms]
     for suspect in chunk:
         values = texts.get(suspect.place, [])

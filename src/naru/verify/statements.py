@@ -88,14 +88,14 @@ class Statements:
     def states(self, keys: Sequence[Key], *, columns: bool) -> sql.Composed:
         """Of the rows with these keys: key, version, hash, and if asked each column's hash."""
         each = [plain_hash(self.agreement.method, [self._value(*c)]) for c in self.forms]
-        names = [sql.Identifier(f"wanted_{i}") for i in range(len(self.key))]
+        names = [sql.Identifier(f"naru_wanted_{i}") for i in range(len(self.key))]
         equal = [
             sql.SQL("{} = {}").format(sql.Identifier(column), name)
             for column, name in zip(self.key, names, strict=True)
         ]
         return sql.SQL(
-            "SELECT ARRAY[{key}]::text[], xmin::text, {row}, ARRAY[{columns}]::int8[]"
-            " FROM {relation} JOIN (VALUES {keys}) AS wanted ({names}) ON {equal}"
+            "SELECT ARRAY[{key}]::text[], looked_up.xmin::text, {row}, ARRAY[{columns}]::int8[]"
+            " FROM {relation} AS looked_up JOIN (VALUES {keys}) AS wanted ({names}) ON {equal}"
         ).format(
             key=sql.SQL(", ").join(self._key_texts()),
             row=self._row(),
@@ -127,7 +127,7 @@ class Statements:
         versions = plain_hash(self.agreement.method, [sql.SQL("version")])
         return sql.SQL(
             "SELECT hash, pg_catalog.sum({versions})::text, pg_catalog.count(*),"
-            " (pg_catalog.array_agg(texts))[1:1] FROM (SELECT xmin::text AS version,"
+            " (pg_catalog.array_agg(pg_catalog.to_jsonb(texts)))[1] FROM (SELECT xmin::text AS version,"
             " {row} AS hash, ARRAY[{columns}]::text[] AS texts FROM {relation} OFFSET 0) AS rows"
             " WHERE hash = ANY({hashes}) GROUP BY hash"
         ).format(

@@ -1,0 +1,353 @@
+"""Two databases that are the same are found to be; each planted difference is found and named.
+
+The source is loaded on the old server, the target is its dump restored on the new one. For
+each mutation the target is cloned, changed, compared, dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from naru.postgres import Dsn, LocalServer, connect
+from naru.system import run
+from naru.verify import Options, Verdict, compare
+
+pytestmark = pytest.mark.integration
+
+SAMPLE = Path(__file__).with_name("verify_sample.sql")
+
+
+@dataclass(frozen=True)
+class Twins:
+    """A source, and a target that is the same; `clone` gives a target to be spoilt."""
+
+    source: Dsn
+    target: Dsn
+    new_server: LocalServer
+    role: str
+
+    @contextlib.contextmanager
+    def clone(self, *statements: str) -> Iterator[Dsn]:
+        """A copy of the target, changed by some statements, for as long as it is used."""
+        copy = self.new_server.dsn(f"{self.target.database}_copy")
+        make = "CREATE DATABASE {} TEMPLATE {}"
+        _on(self.new_server, make, copy.database, self.target.database)
+        try:
+            with connect(copy, purpose="test") as connection:
+                for statement in statements:
+                    connection.execute(statement.replace("{role}", self.role).encode())
+            yield copy
+        finally:
+            _on(self.new_server, "DROP DATABASE {} WITH (FORCE)", copy.database)
+
+
+def _on(server: LocalServer, statement: str, *names: str) -> None:
+    with connect(server.dsn(), purpose="test") as connection:
+        identifiers = [sql.Identifier(name) for name in names]
+        connection.execute(sql.SQL(statement).format(*identifiers))
+
+
+@pytest.fixture(scope="module")
+def twins(old_server: LocalServer, new_server: LocalServer) -> Iterator[Twins]:
+    name = f"twins_{uuid.uuid4().hex[:8]}"
+    servers = (old_server, new_server)
+    for server in servers:
+        _on(server, "CREATE ROLE {}", name)
+        _on(server, "CREATE DATABASE {}", name)
+    source, target = (server.dsn(name) for server in servers)
+    try:
+        with connect(source, purpose="test") as connection:
+            connection.execute(SAMPLE.read_text().replace("{role}", name).encode())
+        _copy(new_server, source, target)
+        yield Twins(source, target, new_server, name)
+    finally:
+        for server in servers:
+            _on(server, "DROP DATABASE {} WITH (FORCE)", name)
+            _on(server, "DROP ROLE {}", name)
+
+
+def _copy(server: LocalServer, source: Dsn, target: Dsn) -> None:
+    tool = server.installation.tool
+    dump = run([tool("pg_dump")], seconds=60, env=source.environment()).stdout
+    arguments: list[str | Path] = [tool("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
+    run(arguments, seconds=60, env=target.environment(), stdin=dump)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """What is done to the target, and how it is known in the verdict."""
+
+    name: str
+    statements: tuple[str, ...]
+    found: Callable[[Verdict], bool]
+
+
+def row(
+    name: str,
+    statement: str,
+    kind: str,
+    key: dict[str, object],
+    *columns: str,
+    table: str = "person",
+) -> Mutation:
+    def found(verdict: Verdict) -> bool:
+        return (
+            any(
+                difference.kind == kind and difference.key == key and difference.columns == columns
+                for one in verdict.tables
+                if one.table == f"shop.{table}"
+                for difference in one.differences
+            )
+            and sum(one.found for one in verdict.tables) == 1
+        )
+
+    return Mutation(name, (statement,), found)
+
+
+def person(name: str, assignment: str, *columns: str) -> Mutation:
+    statement = f"UPDATE shop.person SET {assignment} WHERE id = 42"
+    return row(name, statement, "changed", {"id": 42}, *columns)
+
+
+def schema(name: str, statement: str, kind: str, object_: str, attribute: str) -> Mutation:
+    def found(verdict: Verdict) -> bool:
+        return any(
+            (difference.kind, difference.object, difference.attribute) == (kind, object_, attribute)
+            for difference in verdict.schema
+        )
+
+    return Mutation(name, (statement,), found)
+
+
+def large(name: str, statement: str, oid: int, kind: str, *what: str) -> Mutation:
+    def found(verdict: Verdict) -> bool:
+        seen = [(d.oid, d.kind, d.what) for d in verdict.large_objects.differences]
+        return seen == [(oid, kind, what)]
+
+    return Mutation(name, (statement,), found)
+
+
+def swapped(verdict: Verdict) -> bool:
+    (table,) = [table for table in verdict.tables if table.table == "shop.owned"]
+    seen = {(d.kind, d.key["id"], d.columns) for d in table.differences}
+    return seen == {("changed", 11, ("what",)), ("changed", 12, ("what",))}
+
+
+def counted(kind: str, count: int, line: str) -> Callable[[Verdict], bool]:
+    def found(verdict: Verdict) -> bool:
+        (table,) = [table for table in verdict.tables if table.table == "shop.log"]
+        return [(d.kind, d.count, d.key["line"]) for d in table.differences] == [
+            (kind, count, line)
+        ]
+
+    return found
+
+
+def sequence(name: str, statement: str, which: str) -> Mutation:
+    return Mutation(
+        name, (statement,), lambda verdict: [d.sequence for d in verdict.sequences] == [which]
+    )
+
+
+MUTATIONS = [
+    Mutation(
+        "a column swapped between two rows",
+        (
+            "UPDATE shop.owned a SET what = b.what FROM shop.owned b"
+            " WHERE (a.id, b.id) IN ((11, 12), (12, 11))",
+        ),
+        swapped,
+    ),
+    person("NULL for text", "note = NULL", "note", "twice"),
+    row("empty text for NULL", "ALTER TABLE shop.person DISABLE TRIGGER person_touch;"
+        "UPDATE shop.person SET note = '' WHERE id = 8;"
+        "ALTER TABLE shop.person ENABLE TRIGGER person_touch",
+        "changed", {"id": 8}, "note", "twice"),
+    row("a missing last row", "DELETE FROM shop.pair WHERE right_key = 40", "missing",
+        {"left_key": "k400", "right_key": "40.0000000000000000"}, table="pair"),
+    row("an extra row", "INSERT INTO shop.pair VALUES ('k401', 1)", "extra",
+        {"left_key": "k401", "right_key": "1"}, table="pair"),
+    row("a row of a partition", "UPDATE shop.event SET what = '' WHERE id = 300", "changed",
+        {"id": 300, "day": "2024-03-27"}, "what", table="event"),
+    row("a row of a table with an odd name",
+        "UPDATE shop.\"Odd \"\"name\" SET \"a.b\" = 'y' WHERE \"the key\" = md5('3')::uuid",
+        "changed", {"the key": "eccbc87e-4b5c-e2fe-2830-8fd9f2a7baf3"}, "a.b",
+        table='"Odd ""name"'),
+    row("the last bit of a float", "UPDATE shop.scratch SET value = 3.0000002 WHERE id = 3",
+        "changed", {"id": 3}, "value", table="scratch"),
+    person("the scale of a number", "price = 42.00", "price"),
+    person("NaN for a number", "price = 'NaN'", "price"),
+    person("minus zero", "weight = '-0'", "weight"),
+    person("a day for 24 hours", "nap = '1 day'", "nap"),
+    person("spacing in json", """doc = '{"b": 1, "a": 2}'""", "doc"),
+    person("the scale of a number in jsonb", """data = '{"a": 1.0}'""", "data"),
+    person("the case of a citext", "nick = 'nick42'", "nick"),
+    person("a label of an enum", "mood = '좋다'", "mood"),
+    person("a label in an array of an enum", "moods = '{sad,좋다}'", "moods"),
+    person("an enum within a composite", "home.mood = 'ok'", "home"),
+    person("a NULL within a composite", "home.street = NULL", "home"),
+    person("a number in an array in a composite", "home.places[2] = 0.10000000000000002", "home"),
+    person("NULL within an array", "tags = '{a,NULL,NULL}'", "tags"),
+    person("the bounds of an array", "grid = '[0:1]={1,2}'", "grid"),
+    person("a microsecond", "seen = seen + '1 microsecond'", "seen"),
+    person("a key of an hstore", "extra = 'a=>1,b=>\"NULL\"'", "extra"),
+    person("a point", "shape = '(-0,1)'", "shape"),
+    person("a range", "span = '[1,6)'", "span"),
+    person("a bound of a range of one's own", "scores = '[1,2)'", "scores"),
+    person("a leading bit", "flags = '0101'", "flags"),
+    person("text of fixed width", "fixed = 'b'", "fixed"),
+    person("a cent", "paid = 12.35", "paid"),
+    person("a position in a tsvector", "words = '''a'':1 ''b'':2'::tsvector", "words"),
+    person("a netmask", "net = '10.1.3.32/24'", "net"),
+    person("a byte", "body = set_byte(body, 3, 0)", "body"),
+    person("an empty element of xml", "file = '<a></a>'", "file"),
+    person("a regclass", "kind = 'pg_type'", "kind"),
+    person("a domain", "email = 'P42@example.com'", "email"),
+    person("a space at the end", "name = name || ' '", "name"),
+    Mutation("one more of equal rows",
+             ("INSERT INTO shop.log VALUES ('2024-01-01', 'line 7', 'ok')",),
+             counted("extra", 1, "line 7")),
+    Mutation("two fewer of equal rows",
+             ("ALTER TABLE shop.log DISABLE RULE log_no_delete",
+              "DELETE FROM shop.log WHERE ctid IN"
+              " (SELECT ctid FROM shop.log WHERE line = 'line 9' LIMIT 2)",
+              "ALTER TABLE shop.log ENABLE RULE log_no_delete"),
+             counted("missing", 2, "line 9")),
+    Mutation("a table of no columns", ("TRUNCATE shop.nothing_at_all",), lambda verdict: any(
+        table.found == 1 for table in verdict.tables if table.table == "shop.nothing_at_all")),
+    sequence("a sequence off by one", "SELECT setval('shop.tickets', 106)", "shop.tickets"),
+    sequence("a sequence not called", "SELECT setval('shop.owned_id_seq', 500, false)",
+             "shop.owned_id_seq"),
+    large("a byte of a large object", "SELECT lo_put(700001, 9000, 'x')", 700001, "changed",
+          "content"),
+    large("a zero at the end of a large object", "SELECT lo_put(700002, 5, '\\x00')", 700002,
+          "changed", "size"),
+    large("a missing large object", "SELECT lo_unlink(700002)", 700002, "missing"),
+    large("an extra large object", "SELECT lo_create(700003)", 700003, "extra"),
+    large("a grant on a large object", "REVOKE SELECT ON LARGE OBJECT 700001 FROM {role}", 700001,
+          "changed", "grants"),
+    schema("a function's body",
+           "CREATE OR REPLACE FUNCTION shop.double(n int) RETURNS int LANGUAGE sql IMMUTABLE"
+           " STRICT AS 'SELECT n * 3'", "function", "shop.double(n integer)", "body"),
+    schema("the body of a function in the standard's form",
+           "CREATE OR REPLACE FUNCTION shop.modern(n int) RETURNS int LANGUAGE sql BEGIN ATOMIC"
+           " SELECT n + 2; END", "function", "shop.modern(n integer)", "body"),
+    schema("a function's volatility", "ALTER FUNCTION shop.double STABLE", "function",
+           "shop.double(n integer)", "volatility"),
+    schema("a function's settings", "ALTER FUNCTION shop.touch SET work_mem = '1MB'", "function",
+           "shop.touch()", "settings"),
+    schema("the right to execute", "GRANT EXECUTE ON FUNCTION shop.double TO PUBLIC", "function",
+           "shop.double(n integer)", "grants"),
+    schema("a missing grant", "REVOKE INSERT ON shop.person FROM {role}", "table", "shop.person",
+           "grants"),
+    schema("a grant option", "GRANT SELECT ON shop.person TO {role} WITH GRANT OPTION", "table",
+           "shop.person", "grants"),
+    schema("a grant on a column", "REVOKE UPDATE (note) ON shop.person FROM {role}", "column",
+           "shop.person.note", "grants"),
+    schema("default privileges", "ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT INSERT ON TABLES"
+           " TO {role}", "default privileges", "postgres in shop for r", "grants"),
+    schema("an owner", "ALTER TABLE shop.pair OWNER TO {role}", "table", "shop.pair", "owner"),
+    schema("a comment", "COMMENT ON COLUMN shop.person.nick IS NULL", "column",
+           "shop.person.nick", "comment"),
+    schema("a default", "ALTER TABLE shop.person ALTER mood SET DEFAULT 'sad'", "column",
+           "shop.person.mood", "default"),
+    schema("a column's length", "ALTER TABLE shop.pair ALTER value TYPE varchar(50)", "column",
+           "shop.pair.value", "type"),
+    schema("a column that may be NULL", "ALTER TABLE shop.person ALTER name DROP NOT NULL",
+           "column", "shop.person.name", "not null"),
+    schema("a collation", 'ALTER TABLE shop.pair ALTER value TYPE text COLLATE "C"', "column",
+           "shop.pair.value", "collation"),
+    schema("an extra column", "ALTER TABLE shop.pair ADD more int", "column", "shop.pair.more",
+           "object"),
+    schema("identity", "ALTER TABLE shop.person ALTER id SET GENERATED ALWAYS", "column",
+           "shop.person.id", "identity"),
+    schema("a missing constraint", "ALTER TABLE shop.person DROP CONSTRAINT person_price_positive",
+           "constraint", "shop.person.person_price_positive", "object"),
+    schema("a constraint not validated",
+           "ALTER TABLE shop.person DROP CONSTRAINT person_price_positive,"
+           " ADD CONSTRAINT person_price_positive CHECK (price >= 0) NOT VALID",
+           "constraint", "shop.person.person_price_positive", "validated"),
+    schema("a deferrable foreign key",
+           "ALTER TABLE shop.owned ALTER CONSTRAINT owned_person_id_fkey DEFERRABLE",
+           "constraint", "shop.owned.owned_person_id_fkey", "deferrable"),
+    schema("a missing index", "DROP INDEX shop.person_name", "index", "shop.person_name",
+           "object"),
+    schema("an index's condition", "DROP INDEX shop.person_name; CREATE INDEX person_name ON"
+           " shop.person (lower(name)) WHERE price > 1", "index", "shop.person_name",
+           "definition"),
+    schema("an invalid index", "UPDATE pg_index SET indisvalid = false"
+           " WHERE indexrelid = 'shop.person_name'::regclass", "index", "shop.person_name",
+           "valid"),
+    schema("replica identity", "ALTER TABLE shop.log REPLICA IDENTITY FULL", "table", "shop.log",
+           "replica identity"),
+    schema("a storage parameter", "ALTER TABLE shop.owned SET (fillfactor = 80)", "table",
+           "shop.owned", "options"),
+    schema("a logged table", "ALTER TABLE shop.scratch SET LOGGED", "table", "shop.scratch",
+           "persistence"),
+    schema("row security", "ALTER TABLE shop.person DISABLE ROW LEVEL SECURITY", "table",
+           "shop.person", "row security"),
+    schema("a policy", "ALTER POLICY person_own ON shop.person USING (true)", "policy",
+           "shop.person.person_own", "using"),
+    schema("a disabled trigger", "ALTER TABLE shop.person DISABLE TRIGGER person_touch", "trigger",
+           "shop.person.person_touch", "enabled"),
+    schema("a missing trigger", "DROP TRIGGER person_touch ON shop.person", "trigger",
+           "shop.person.person_touch", "object"),
+    schema("a rule", "DROP RULE log_no_delete ON shop.log", "rule", "shop.log.log_no_delete",
+           "object"),
+    schema("a view's query", "CREATE OR REPLACE VIEW shop.cheap AS SELECT id, name FROM"
+           " shop.person WHERE price < 101 AND id IN (SELECT person_id FROM shop.owned)", "view",
+           "shop.cheap", "query"),
+    schema("a column that comes from another table", "CREATE OR REPLACE VIEW shop.joined AS"
+           " SELECT o.person_id AS id, o.what FROM shop.person p JOIN shop.owned o"
+           " ON o.person_id = p.id", "view", "shop.joined", "query"),
+    schema("a missing view", "DROP VIEW shop.cheap", "view", "shop.cheap", "object"),
+    schema("a view that is not refreshed", "REFRESH MATERIALIZED VIEW shop.counts WITH NO DATA",
+           "view", "shop.counts", "populated"),
+    schema("a label more", "ALTER TYPE shop.mood ADD VALUE 'new'", "type", "shop.mood", "labels"),
+    schema("a domain's rule", "ALTER DOMAIN shop.email DROP CONSTRAINT email_check", "type",
+           "shop.email", "constraints"),
+    schema("a composite's attribute", "CREATE TYPE shop.more AS (a int)", "type", "shop.more",
+           "object"),
+    schema("a sequence's step", "ALTER SEQUENCE shop.tickets INCREMENT 10", "sequence",
+           "shop.tickets", "increment"),
+    schema("statistics", "DROP STATISTICS shop.person_stats", "statistics", "shop.person_stats",
+           "object"),
+    schema("a partition's bounds", "ALTER TABLE shop.event DETACH PARTITION shop.event_2023;"
+           "ALTER TABLE shop.event ATTACH PARTITION shop.event_2023"
+           " FOR VALUES FROM ('2022-01-01') TO ('2024-01-01')", "table", "shop.event_2023",
+           "partition bound"),
+    schema("a missing table", "DROP TABLE shop.pair", "table", "shop.pair", "object"),
+    schema("a missing extension", "DROP EXTENSION hstore CASCADE", "extension", "hstore",
+           "object"),
+    schema("a procedure", "DROP PROCEDURE shop.nothing", "function", "shop.nothing()", "object"),
+    schema("an aggregate's start", "DROP AGGREGATE shop.total(int); CREATE AGGREGATE"
+           " shop.total(int) (sfunc = int4pl, stype = int, initcond = '1')", "function",
+           "shop.total(integer)", "aggregate"),
+]  # fmt: skip
+
+
+def test_a_restored_copy_is_the_same(twins: Twins) -> None:
+    verdict = compare(twins.source, twins.target, options=Options(materialized_rows=True))
+    assert verdict.to_json()["schema"] == []
+    assert [table for table in verdict.tables if not table.same] == []
+    assert verdict.sequences == ()
+    assert verdict.sequences_compared == 3
+    assert verdict.large_objects.same
+    assert verdict.large_objects.count == 2
+    assert verdict.same
+    assert verdict.rows == 5000 + 3000 + 400 + 500 + 2000 + 50 + 1 + 20 + 1
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[mutation.name for mutation in MUTATIONS])
+def test_a_planted_difference_is_found_and_named(twins: Twins, mutation: Mutation) -> None:
+    with twins.clone(*mutation.statements) as spoilt:
+        verdict = compare(twins.source, spoilt)
+    assert not verdict.same
+    assert mutation.found(verdict), verdict.to_json()
