@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -205,6 +205,20 @@ class Run:
         """Add a point to a series (`lag`, `workload` …)."""
         self.journal._do("INSERT INTO sample (run, series, at, data) VALUES (?, ?, ?, ?)",
                          self.number, series, at or time.time(), json.dumps(data))  # fmt: skip
+
+    def add_samples(self, series: str, samples: Iterable[Sample]) -> None:
+        """Add many points at once, all or none."""
+        rows = ((self.number, series, one.at, json.dumps(one.data)) for one in samples)
+        with self.journal._lock:
+            self.journal._db.execute("BEGIN IMMEDIATE")
+            try:
+                self.journal._db.executemany(
+                    "INSERT INTO sample (run, series, at, data) VALUES (?, ?, ?, ?)", rows
+                )
+            except BaseException:
+                self.journal._db.execute("ROLLBACK")
+                raise
+            self.journal._db.execute("COMMIT")
 
     def samples(self, series: str) -> list[Sample]:
         """The points of a series in order of time."""
