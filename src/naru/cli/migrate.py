@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,9 +10,9 @@ from rich.table import Table
 from naru.cli import talk
 from naru.cli.options import JsonOption
 from naru.cli.progress import observer_for
-from naru.migrate.assess import Assessment
-from naru.migrate.assess import assess as look
-from naru.postgres import Dsn
+
+if TYPE_CHECKING:
+    from naru.migrate.assess import Assessment
 
 migrate = typer.Typer(
     name="migrate",
@@ -44,6 +44,9 @@ def assess(
 
     Exit code 0 if nothing is blocking, 1 if something is, 3 if one side cannot be read.
     """
+    from naru.migrate.assess import assess as look
+    from naru.postgres import Dsn
+
     with observer_for() as watcher:
         assessment = look(
             Dsn.parse(source), Dsn.parse(target), jobs=jobs, source_seen_at=source_seen_at,
