@@ -11,6 +11,7 @@ from naru.drill.business import LEDGER_ALONE, Business, Change
 from naru.drill.catalogue import DRILLS, Drill, Stage, find_drill, workload_on
 from naru.drill.crash import kill_primary
 from naru.drill.gaps import Gap, commits_within, errors_within, longest_gap
+from naru.drill.keep import keep_commits, keep_series
 from naru.drill.ledger import LedgerVerdict, clean, judge, prepare
 from naru.drill.records import Outcome, Record
 from naru.drill.series import Interval, read_series
@@ -42,6 +43,8 @@ __all__ = [
     "errors_within",
     "find_drill",
     "judge",
+    "keep_commits",
+    "keep_series",
     "kill_primary",
     "longest_gap",
     "prepare",

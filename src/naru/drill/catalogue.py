@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from naru.drill import crash
+from naru.drill.keep import keep_series
 from naru.drill.ledger import clean, prepare
 from naru.drill.settings import WorkloadSettings
 from naru.drill.verdict import DrillVerdict
@@ -100,6 +101,8 @@ def workload_on(stage: Stage, name: str) -> Iterator[Workload]:
         yield workload
     finally:
         workload.stop()
+        if stage.run is not None:
+            keep_series(stage.run, workload.folder)
     if made and workload.judge(owner).kept:
         clean(owner)
 

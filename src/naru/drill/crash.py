@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from naru.drill.gaps import Gap, commits_within
+from naru.drill.keep import keep_commits
 from naru.drill.ledger import LedgerVerdict
 from naru.drill.verdict import DrillVerdict, FaultFacts, Promise, decide
 from naru.drill.workload import Workload
@@ -26,6 +27,8 @@ AFTER_COMMITS = 100
 WHOLE_SECONDS = 30.0
 RECOVERY_SECONDS = 90.0
 WARM_UP_SECONDS = 30.0
+CLOSE_LOOK_SECONDS = 2.0
+"""How much before the fault and after the recovery is kept commit by commit."""
 
 
 class Victim(Protocol):
@@ -63,7 +66,10 @@ def kill_primary(
     whole_at = _wait_until_whole(victim, workload, pid)
     facts = _facts(workload, ledger, victim, before, since, struck_at, whole_at)
     verdict = decide(NAME, promise, facts)
-    _keep(run, verdict, facts)
+    if run is not None:
+        _keep(run, verdict, facts)
+        until = (facts.first_commit or time.time()) + CLOSE_LOOK_SECONDS
+        keep_commits(run, workload.folder, NAME, struck_at - CLOSE_LOOK_SECONDS, until)
     return verdict
 
 
@@ -162,13 +168,11 @@ def _note(run: Run | None, kind: str, text: str, *, at: float) -> None:
         run.event(kind, text, at=at)
 
 
-def _keep(run: Run | None, verdict: DrillVerdict, facts: FaultFacts) -> None:
-    if run is None:
-        return
+def _keep(run: Run, verdict: DrillVerdict, facts: FaultFacts) -> None:
     if facts.first_commit is not None:
-        _note(run, "drill.writes", "writes are acknowledged again", at=facts.first_commit)
+        _note(run, "drill.recovered", "writes are acknowledged again", at=facts.first_commit)
     if facts.whole_at is not None:
         _note(run, "drill.whole", "every member is in its place again", at=facts.whole_at)
     units = {"seconds": "s", "longest_silence_ms": "ms", "whole_after_seconds": "s"}
     for name, value in verdict.to_json().items():
-        run.figure(f"{NAME}.{name}", value, units.get(name, ""))
+        run.figure(name, value, units.get(name, ""))
