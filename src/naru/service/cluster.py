@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from naru.errors import UnreachableError, UsageError
 from naru.ground import Ground, Program, clear_stale_pid_file
-from naru.postgres import Dsn, Installation, find_installation
+from naru.postgres import Dsn, Installation, connect, fetch_value, find_installation
 from naru.service import etcd, haproxy, patroni, rest
 from naru.service.accounts import create_database_and_user
 from naru.service.layout import (
@@ -35,6 +35,12 @@ HAPROXY = "haproxy"
 ETCD_SECONDS = 30
 MEMBERS_SECONDS = 180
 ENDPOINT_SECONDS = 30
+
+
+_SYNCED_SLOT = """
+SELECT true FROM pg_replication_slots
+WHERE slot_name = %s AND synced AND NOT temporary AND invalidation_reason IS NULL
+"""
 
 
 class Service:
@@ -144,6 +150,20 @@ class Service:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def slot_survives(self, slot: str) -> bool:
+        """True when every standby has the failover slot `slot` so that a failover keeps it.
+
+        A new slot gets there once its consumer has moved on a little; before, it is lost.
+        """
+        standbys = [node for node in self.layout.nodes if not self._is_primary(node)]
+        return bool(standbys) and all(self._has_slot(node, slot) for node in standbys)
+
+    def _has_slot(self, node: Node, slot: str) -> bool:
+        with contextlib.suppress(UnreachableError):
+            with connect(self.member(node.name, "postgres"), purpose="slots") as connection:
+                return bool(fetch_value(connection, _SYNCED_SLOT, [slot]))
+        return False
+
     def _as_member(self, node: Node) -> Member:
         return Member(
             node.name, node.host, node.address, node.port, postmaster_pid(node), node.data
@@ -229,6 +249,7 @@ class Service:
             layout,
             node,
             bin_folder=installation.bin,
+            callback=self._write_callback(node, installation),
             major=installation.major,
             passwords=passwords,
             settings=self._settings(),
@@ -236,6 +257,20 @@ class Service:
             locale=service.locale,
         )
         self._write(node.config, text)
+
+    def _write_callback(self, node: Node, installation: Installation) -> Path | None:
+        if installation.major < 17:
+            return None
+        script, sql = node.config.with_suffix(".sh"), node.config.with_name("stale_slots.sql")
+        text = patroni.render_callback(
+            node,
+            bin_folder=installation.bin,
+            passfile=self._ground.secrets.passfile,
+            sql=sql,
+        )
+        self._write(sql, patroni.DROP_STALE_SLOTS)
+        self._write(script, text)
+        return script
 
     def _settings(self) -> dict[str, str]:
         service = self._spec.service

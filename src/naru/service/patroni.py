@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,7 @@ def render(
     node: Node,
     *,
     bin_folder: Path,
+    callback: Path | None,
     major: int,
     passwords: Passwords,
     settings: Mapping[str, str],
@@ -142,11 +144,44 @@ def render(
             # What a failed primary alone has was never acknowledged: it may be replaced.
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
+            "callbacks": {
+                event: f"/bin/sh {shlex.quote(str(callback))}"
+                for event in (("on_start", "on_role_change") if callback else ())
+            },
             "basebackup": [{"checkpoint": "fast"}, "no-sync"],
             "parameters": _own_settings(layout, node, major),
         },
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+_CALLBACK = """#!/bin/sh
+# Run by Patroni as: event role cluster. A primary that comes back as a standby still has its
+# failover slots as they were; they would hold back WAL and stop the synchronization of slots.
+[ "$2" = replica ] || exit 0
+export PGPASSFILE={passfile} PGCONNECT_TIMEOUT=2
+for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    {psql} -X -q -h {address} -p {port} -U {user} -d postgres -f {sql} >/dev/null && exit 0
+    sleep 1
+done
+"""
+
+DROP_STALE_SLOTS = """SELECT pg_drop_replication_slot(slot_name)
+FROM pg_replication_slots
+WHERE pg_is_in_recovery() AND slot_type = 'logical' AND failover AND NOT synced AND NOT active;
+"""
+
+
+def render_callback(node: Node, *, bin_folder: Path, passfile: Path, sql: Path) -> str:
+    """The script that Patroni runs when a node of version 17 or newer changes its role."""
+    return _CALLBACK.format(
+        passfile=shlex.quote(str(passfile)),
+        psql=shlex.quote(str(bin_folder / "psql")),
+        address=node.address,
+        port=node.port,
+        user=SUPERUSER,
+        sql=shlex.quote(str(sql)),
+    )
 
 
 def _own_settings(layout: Layout, node: Node, major: int) -> dict[str, str]:
