@@ -1,0 +1,76 @@
+"""What supervisor is told, read back the way supervisor reads it."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+from pathlib import Path
+
+import pytest
+
+from naru.errors import UsageError
+from naru.ground import Program
+from naru.ground.folder import socket_path, state_folder
+from naru.ground.supervisor import render_program, render_supervisord
+from naru.system import server_account
+
+
+def read_back(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(
+        interpolation=None, inline_comment_prefixes=(";", "#"), strict=False
+    )
+    parser.read_string(text)
+    return parser
+
+
+def command_of(program: Program) -> list[str]:
+    section = read_back(render_program(program, Path("/l")))[f"program:{program.name}"]
+    return shlex.split(section["command"].replace("%%", "%"))
+
+
+def test_arguments_with_spaces_and_percent_signs_survive() -> None:
+    argv = ("/bin/thing", "a b", "50%", "--x=1")
+    assert command_of(Program("one", "10.1.3.31", argv))[-4:] == list(argv)
+
+
+def test_a_program_reads_an_empty_standard_input() -> None:
+    command = command_of(Program("one", "10.1.3.31", ("/bin/thing",)))
+    assert command[:2] == ["/bin/sh", "-c"]
+    assert command[2].endswith("</dev/null")
+
+
+@pytest.mark.parametrize("word", ["a ;b", "a #b", "it's", 'a"b', "a\nb"])
+def test_words_that_supervisor_cannot_take_are_refused(word: str) -> None:
+    with pytest.raises(UsageError, match="supervisor cannot take"):
+        render_program(Program("one", "10.1.3.31", ("/bin/thing", word)), Path("/l"))
+
+
+def test_a_program_stops_as_it_asks() -> None:
+    program = Program("one", "10.1.3.31", ("/x",), priority=7, stop_signal="INT", stop_seconds=9)
+    section = read_back(render_program(program, Path("/l")))["program:one"]
+    assert section["stopsignal"] == "INT"
+    assert section["stopwaitsecs"] == "9"
+    assert section["priority"] == "7"
+    assert section["autostart"] == "false"
+
+
+def test_the_control_socket_is_for_its_owner_alone() -> None:
+    conf = read_back(render_supervisord(Path("/e"), Path("/e/run/s.sock"), "naru-1"))
+    assert conf["unix_http_server"]["chmod"] == "0700"
+    assert conf["supervisord"]["umask"] == "077"
+
+
+def test_a_socket_path_too_long_to_bind_moves_to_a_short_private_folder(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 120)
+    path = socket_path(deep, "supervisor.sock", server_account())
+    try:
+        assert len(str(path)) < 96
+        assert path.parent.stat().st_mode & 0o077 == 0
+    finally:
+        path.parent.rmdir()
+
+
+def test_two_spec_files_have_two_state_folders(tmp_path: Path) -> None:
+    one, two = tmp_path / "a" / "naru.toml", tmp_path / "b" / "naru.toml"
+    assert state_folder(one) != state_folder(two)
+    assert state_folder(one) == state_folder(one)

@@ -1,0 +1,139 @@
+"""The configurations of etcd, Patroni and HAProxy, parsed back; and HAProxy's statistics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from naru.postgres import scram_secret
+from naru.service import patroni
+from naru.service.accounts import matches
+from naru.service.etcd import etcd_command
+from naru.service.haproxy import parse_stats, render_haproxy
+from naru.service.layout import EtcdNode, Layout, Node
+
+PASSWORDS = patroni.Passwords(superuser="s-1", replication="r-1", rewind="w-1", rest="h-1")
+
+
+def node(number: int) -> Node:
+    name = f"cedbserver{number}"
+    return Node(
+        name=name,
+        host=f"10.1.3.4{number}",
+        address=f"127.1.3.4{number}",
+        port=2866,
+        rest_port=8008,
+        data=Path(f"/e/data/{name}/pgdata"),
+        logs=Path(f"/e/logs/{name}"),
+        config=Path(f"/e/conf/{name}.yml"),
+    )
+
+
+LAYOUT = Layout(
+    cluster="cedbcluster",
+    nodes=(node(1), node(2), node(3)),
+    etcd=(EtcdNode("etcd1", "10.1.3.51", "127.1.3.51", 2379, 2380, Path("/e/data/etcd1")),),
+    address="127.1.3.32",
+    write_port=2866,
+    read_port=2867,
+)
+
+
+def rendered(major: int = 17, **settings: str) -> dict[str, Any]:
+    text = patroni.render(
+        LAYOUT,
+        LAYOUT.nodes[1],
+        bin_folder=Path("/pg/bin"),
+        callback=Path("/e/conf/x.sh") if major >= 17 else None,
+        major=major,
+        passwords=PASSWORDS,
+        settings=settings,
+        encoding="UTF8",
+        locale="C",
+    )
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def test_nothing_may_be_acknowledged_without_a_standby() -> None:
+    dcs = rendered()["bootstrap"]["dcs"]
+    assert dcs["synchronous_mode"] == "quorum"
+    assert dcs["synchronous_mode_strict"] is True
+    assert "fsync" not in dcs["postgresql"]["parameters"]
+
+
+def test_patronis_own_bound_on_its_times_is_kept() -> None:
+    dcs = rendered()["bootstrap"]["dcs"]
+    assert dcs["loop_wait"] + 2 * dcs["retry_timeout"] <= dcs["ttl"]
+
+
+def test_a_setting_of_the_user_wins_over_ours() -> None:
+    parameters = rendered(max_connections="77")["bootstrap"]["dcs"]["postgresql"]["parameters"]
+    assert parameters["max_connections"] == "77"
+
+
+def test_logical_consumers_wait_for_all_other_members() -> None:
+    own = rendered()["postgresql"]["parameters"]
+    assert own["synchronized_standby_slots"] == "cedbserver1,cedbserver3"
+
+
+def test_settings_of_17_are_left_out_for_16() -> None:
+    document = rendered(16)
+    names = {*document["bootstrap"]["dcs"]["postgresql"]["parameters"],
+             *document["postgresql"]["parameters"]}  # fmt: skip
+    assert not names & {"sync_replication_slots", "synchronized_standby_slots", "summarize_wal"}
+    assert document["postgresql"]["callbacks"] == {}
+
+
+def test_only_scram_lets_anyone_in() -> None:
+    for line in rendered()["bootstrap"]["dcs"]["postgresql"]["pg_hba"]:
+        assert line.split()[0] == "host"
+        assert line.split()[-1] == "scram-sha-256"
+
+
+def test_patroni_keeps_its_hands_off_users_logical_slots() -> None:
+    ignored = rendered()["bootstrap"]["dcs"]["ignore_slots"]
+    assert {"type": "logical", "plugin": "pgoutput"} in ignored
+
+
+def test_passwords_do_not_show_when_printed() -> None:
+    assert "s-1" not in repr(PASSWORDS)
+
+
+def test_haproxy_sends_writes_where_the_primary_answers() -> None:
+    text = render_haproxy(LAYOUT, Path("/e/run/h.sock"))
+    writes = text.split("\nbackend writes\n")[1].split("\nbackend ")[0]
+    assert "uri /primary" in writes
+    for one in LAYOUT.nodes:
+        assert f"server {one.name} {one.address}:2866 check port 8008" in writes
+    assert "bind 127.1.3.32:2866\n" in text
+    assert "bind 127.1.3.32:2867\n" in text
+
+
+def test_haproxy_statistics_give_the_servers_that_are_up() -> None:
+    text = (
+        "# pxname,svname,scur,status,\n"
+        "writes,cedbserver1,4,UP,\n"
+        "writes,cedbserver2,0,DOWN,\n"
+        "writes,BACKEND,4,UP,\n"
+        "reads,cedbserver2,1,UP 1/2,\n"
+    )
+    assert parse_stats(text) == {"writes": {"cedbserver1": 4}, "reads": {"cedbserver2": 1}}
+
+
+def test_no_statistics_mean_nothing_is_up() -> None:
+    assert parse_stats("") == {}
+
+
+def test_etcd_listens_on_its_own_address_only() -> None:
+    command = etcd_command(Path("/usr/bin/etcd"), LAYOUT.etcd[0], LAYOUT.etcd, "cedbcluster")
+    assert "--listen-client-urls=http://127.1.3.51:2379" in command
+    assert "--initial-cluster=etcd1=http://127.1.3.51:2380" in command
+
+
+def test_a_stored_secret_is_known_by_its_password() -> None:
+    secret = scram_secret("long-Enough-1")
+    assert matches(secret, "long-Enough-1")
+    assert not matches(secret, "long-Enough-2")
+    assert not matches("md5abc", "long-Enough-1")
