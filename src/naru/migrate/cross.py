@@ -166,6 +166,13 @@ class Switcher:
         """What stands in the way now; see `gates.decide`."""
         return gates.decide(observe_gates(self._record, self.plan), self._limits)
 
+    def _must_be_open(self) -> None:
+        shut = [gate for gate in self.gates() if gate.severity == "shut"]
+        if shut:
+            raise RefusedError(
+                "a gate is shut: " + "; ".join(gate.text for gate in shut), remedy=shut[0].remedy
+            )
+
     def cross(
         self,
         *,
@@ -175,9 +182,11 @@ class Switcher:
     ) -> Crossing:
         """Switch, and compare both sides as they were at that moment.
 
-        `after_resume` is called when clients go on. Raises RefusedError when it had to
-        give up: the old side then takes writes as before, and nothing has changed.
+        `after_resume` is called when clients go on. Raises RefusedError when a gate is
+        shut, or when it had to give up: the old side then takes writes as before, and
+        nothing has changed.
         """
+        self._must_be_open()
         self._observer.step("way back", "running")
         switch.disarm(self.plan)
         switch.arm(self.plan)

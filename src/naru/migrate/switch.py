@@ -153,7 +153,7 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
         state = observe_fence(links.leave)
     remember_phase(run, plan, "pausing", state)
     deadline = Deadline(plan.pause_seconds, "the switch")
-    watch = _Stopwatch()
+    watch = Stopwatch()
     run.event("cutover.pause", "clients wait", number=plan.number)
     with explained(plan.leave, "the switch"):
         with watch("pause"):
@@ -355,7 +355,7 @@ def remember_phase(run: Run, plan: SwitchPlan, phase: str, state: FenceState) ->
     )
 
 
-class _Stopwatch:
+class Stopwatch:
     """Milliseconds of named steps, in order."""
 
     def __init__(self) -> None:
