@@ -1,0 +1,222 @@
+"""What the source says about a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from naru.migrate._wording import amount, quoted
+from naru.migrate.facts import Facts
+from naru.migrate.findings import Finding, found
+
+_SLOTS_NEEDED = 1
+_MINUTE = 60
+_WAL_SENDER_MS = 30_000
+_DECODING_KB = 64 * 1024
+
+
+def server(facts: Facts) -> Iterator[Finding]:
+    source = facts.source
+    name = source.database
+    if source.version < 100000:
+        yield found(
+            "source.version",
+            name,
+            f"version {source.major} has no logical replication",
+            "move it by pg_dump",
+        )
+    if source.in_recovery:
+        yield found("source.recovery", name, "the server is a standby", "name its primary")
+    level = source.settings.get("wal_level", "")
+    if level != "logical":
+        yield found(
+            "source.wal-level",
+            name,
+            f"wal_level is {level}",
+            "ALTER SYSTEM SET wal_level = 'logical'; then restart the server",
+        )
+    yield from _room(facts)
+
+
+def _room(facts: Facts) -> Iterator[Finding]:
+    source = facts.source
+    for code, setting, used in (
+        ("source.slots", "max_replication_slots", source.slots_used),
+        ("source.walsenders", "max_wal_senders", source.walsenders_used),
+    ):
+        total = source.number(setting)
+        if total - used < _SLOTS_NEEDED:
+            yield found(
+                code,
+                setting,
+                f"all {total} are taken",
+                f"ALTER SYSTEM SET {setting} = {total + 4}; then restart, or drop one"
+                " that nobody uses",
+            )
+    reserved = source.number("superuser_reserved_connections")
+    total = source.number("max_connections") - (0 if source.login.superuser else reserved)
+    needed = facts.jobs * 2 + 4
+    if total - source.connections_used < needed:
+        yield found(
+            "source.connections",
+            "max_connections",
+            f"{total - source.connections_used} are free, {needed} are needed",
+            "end idle sessions, raise max_connections, or take fewer --jobs",
+        )
+
+
+def rights(facts: Facts) -> Iterator[Finding]:
+    login, activity = facts.source.login, facts.activity
+    if not login.replication:
+        yield found(
+            "source.replication-privilege",
+            login.user,
+            "may not replicate",
+            f"ALTER ROLE {quoted(login.user)} REPLICATION",
+        )
+    if activity.replication_refused:
+        yield found(
+            "source.replication-connection",
+            facts.source.database,
+            activity.replication_refused,
+            "name the server itself, no pooler, and let this login in by pg_hba.conf",
+        )
+    if activity.slot_refused:
+        yield found(
+            "source.slot-refused",
+            facts.source.database,
+            activity.slot_refused,
+            "end long transactions, or see the source's log",
+        )
+    if activity.balanced:
+        yield found(
+            "source.balanced",
+            facts.source.database,
+            "connections to this address reach different servers",
+            "name the primary itself",
+        )
+    if not login.create_on_database:
+        yield found(
+            "source.create-privilege",
+            login.user,
+            "may not make a publication",
+            f"GRANT CREATE ON DATABASE {quoted(facts.source.database)} TO {quoted(login.user)}",
+        )
+    if not login.read_secrets:
+        yield found(
+            "source.passwords",
+            login.user,
+            "may not read pg_authid",
+            "give roles that log in a new password on the target",
+        )
+
+
+def activities(facts: Facts) -> Iterator[Finding]:
+    activity = facts.activity
+    for name in activity.prepared:
+        yield found(
+            "source.prepared-transaction",
+            name,
+            "is open",
+            f"COMMIT PREPARED '{name}' or ROLLBACK PREPARED '{name}'",
+        )
+    for pid, user, age in activity.long_transactions:
+        if age >= _MINUTE:
+            yield found(
+                "source.long-transaction",
+                f"process {pid}",
+                f"{user} has had a transaction open for {age:.0f} s",
+                f"wait for it, or SELECT pg_terminate_backend({pid})",
+            )
+    for name in activity.own_slots:
+        yield found(
+            "source.leftover",
+            f"slot {name}",
+            "exists",
+            "finish or abort that migration; if there is none: SELECT"
+            f" pg_drop_replication_slot('{name}')",
+        )
+    for name in activity.own_publications:
+        yield found(
+            "source.leftover",
+            f"publication {name}",
+            "exists",
+            f"finish or abort that migration; if there is none: DROP PUBLICATION {quoted(name)}",
+        )
+    for name, size in activity.inactive_slots:
+        yield found(
+            "source.inactive-slot",
+            f"slot {name}",
+            f"holds back {amount(size)} of WAL",
+            f"if nobody needs it: SELECT pg_drop_replication_slot('{name}')",
+        )
+    for name in activity.publications:
+        yield found(
+            "source.publication", name, "stays behind", "make it on the target when it is needed"
+        )
+    for name in activity.subscriptions:
+        yield found(
+            "source.subscription",
+            name,
+            "stays behind, and its tables are written here",
+            "make it on the target right after the cutover",
+        )
+    for name in activity.superuser_clients:
+        yield found(
+            "source.superuser-clients",
+            name,
+            "is connected as a superuser",
+            "let applications log in as roles without SUPERUSER",
+        )
+    if activity.collation_changed:
+        yield found(
+            "source.collation-version",
+            facts.source.database,
+            "its collation's version differs from the system's",
+            f"REINDEX DATABASE {quoted(facts.source.database)}; ALTER DATABASE"
+            f" {quoted(facts.source.database)} REFRESH COLLATION VERSION",
+        )
+
+
+def settings(facts: Facts) -> Iterator[Finding]:
+    source, size = facts.source, facts.size
+    limit = int(source.settings.get("max_slot_wal_keep_size") or -1)
+    if limit == -1:
+        yield found(
+            "source.slot-wal-unlimited",
+            "max_slot_wal_keep_size",
+            f"no limit; WAL grows by {amount(size.wal_bytes_per_second)} a second now",
+            "watch the disk, or set a limit that the copy cannot reach",
+        )
+    elif size.wal_bytes_per_second * (size.read_seconds or 0) * 3 > limit * 1024**2:
+        yield found(
+            "source.slot-wal-limited",
+            "max_slot_wal_keep_size",
+            f"{limit} MB may be reached during the copy",
+            "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf()",
+        )
+    timeout = source.number("wal_sender_timeout")
+    if 0 < timeout < _WAL_SENDER_MS:
+        yield found(
+            "source.wal-sender-timeout",
+            "wal_sender_timeout",
+            f"only {timeout} ms",
+            "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf()",
+        )
+    memory = source.number("logical_decoding_work_mem")
+    if 0 < memory < _DECODING_KB:
+        yield found(
+            "source.decoding-memory",
+            "logical_decoding_work_mem",
+            f"{memory} kB",
+            "ALTER SYSTEM SET logical_decoding_work_mem = '64MB'",
+        )
+    locks = source.number("max_locks_per_transaction") * (
+        source.number("max_connections") + source.number("max_prepared_transactions")
+    )
+    if size.tables > locks:
+        yield found(
+            "source.locks",
+            "max_locks_per_transaction",
+            f"room for {locks} locks, and {size.tables} tables",
+            "ALTER SYSTEM SET max_locks_per_transaction = 256; then restart",
+        )

@@ -1,0 +1,185 @@
+"""What the target says about a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from naru.migrate._wording import listed, quoted
+from naru.migrate.facts import Extension, Facts, Names, Server
+from naru.migrate.findings import Finding, found
+
+
+def server(facts: Facts) -> Iterator[Finding]:
+    source, target, name = facts.source, facts.target, facts.target.database
+    if target.major < source.major:
+        yield found(
+            "target.version",
+            name,
+            f"version {target.major} is older than the source's {source.major}",
+            f"take a target of version {source.major} or newer",
+        )
+    if not any(one >= source.major for one in facts.programs):
+        have = ", ".join(map(str, facts.programs)) or "none"
+        yield found(
+            "target.programs",
+            "pg_dump",
+            f"version {source.major} or newer is needed; here: {have}",
+            f"install PostgreSQL {max(source.major, target.major)}'s client programs",
+        )
+    if target.in_recovery:
+        yield found("target.recovery", name, "the server is a standby", "name its primary")
+    if source.identifier is not None and source.identifier == target.identifier:
+        yield found(
+            "target.same-server",
+            name,
+            "source and target are one server",
+            "name another server as the target",
+        )
+    yield from _target_room(target)
+
+
+def _target_room(target: Server) -> Iterator[Finding]:
+    for setting, least in (
+        ("max_logical_replication_workers", 1),
+        ("max_worker_processes", 2),
+        ("max_replication_slots", 1),
+    ):
+        if target.number(setting) < least:
+            yield found(
+                "target.workers",
+                setting,
+                f"is {target.number(setting)}",
+                f"ALTER SYSTEM SET {setting} = 8; then restart",
+            )
+    level = target.settings.get("wal_level", "")
+    if level != "logical":
+        yield found(
+            "target.wal-level",
+            target.database,
+            f"wal_level is {level}",
+            "ALTER SYSTEM SET wal_level = 'logical'; then restart the server",
+        )
+    for setting, used in (
+        ("max_replication_slots", target.slots_used),
+        ("max_wal_senders", target.walsenders_used),
+    ):
+        total = target.number(setting)
+        if total - used < 1:
+            yield found(
+                "target.slots",
+                setting,
+                f"all {total} are taken",
+                f"ALTER SYSTEM SET {setting} = {total + 4}; then restart",
+            )
+
+
+def database(facts: Facts) -> Iterator[Finding]:
+    source, target, state = facts.source, facts.target, facts.state
+    if not state.exists:
+        if target.login.create_db:
+            yield found("target.database", target.database, "does not exist, and will be made")
+        else:
+            yield found(
+                "target.create-database",
+                target.database,
+                f"does not exist, and {target.login.user} may not make it",
+                f"ALTER ROLE {quoted(target.login.user)} CREATEDB",
+            )
+    elif state.content.total and not state.begun:
+        yield found(
+            "target.not-empty",
+            target.database,
+            f"holds {listed(state.content)}",
+            "name a database that does not exist yet, or empty this one",
+        )
+    if state.exists and source.encoding != target.encoding:
+        yield found(
+            "target.encoding",
+            target.database,
+            f"is in {target.encoding}, the source in {source.encoding}",
+            "drop the database; it is then made as the source's was",
+        )
+    here = (source.collate, source.ctype, source.provider, source.locale)
+    there = (target.collate, target.ctype, target.provider, target.locale)
+    if state.exists and here != there:
+        yield found(
+            "target.collation",
+            target.database,
+            f"sorts by {target.locale or target.collate}, the source by"
+            f" {source.locale or source.collate}",
+            "if the order of texts matters, drop the database; it is then made alike",
+        )
+    for name in state.missing_collations:
+        yield found(
+            "target.collation-missing",
+            name,
+            "is used by columns and missing there",
+            "install the locale on the target's hosts, then SELECT"
+            " pg_import_system_collations('pg_catalog')",
+        )
+    if state.reach_refused:
+        yield found(
+            "target.reach",
+            target.database,
+            state.reach_refused,
+            "open the way from the target's hosts to the source, or give the source's"
+            " address as they see it",
+        )
+
+
+def rights(facts: Facts) -> Iterator[Finding]:
+    login = facts.target.login
+    if not login.create_subscription:
+        yield found(
+            "target.subscription-privilege",
+            login.user,
+            "may not make subscriptions",
+            f"GRANT pg_create_subscription TO {quoted(login.user)}"
+            if facts.target.major >= 16
+            else "log in as a superuser",
+        )
+    if facts.state.missing_roles and not login.create_role:
+        yield found(
+            "target.role-privilege",
+            login.user,
+            f"{facts.state.missing_roles} roles must be made, and it may not",
+            f"ALTER ROLE {quoted(login.user)} CREATEROLE, or make the roles yourself",
+        )
+    if not login.superuser:
+        yield found(
+            "target.not-superuser",
+            login.user,
+            "owners and extensions may be refused",
+            "make it a member of every owner, with ADMIN OPTION from version 16 on",
+        )
+        triggers = facts.objects.get("schema.event-trigger", Names())
+        if triggers.total:
+            yield found(
+                "target.event-trigger",
+                listed(triggers),
+                "needs a superuser",
+                "log in as a superuser, or drop it on the source",
+            )
+
+
+def extensions(facts: Facts) -> Iterator[Finding]:
+    for one in facts.extensions:
+        yield from _extension(one)
+
+
+def _extension(one: Extension) -> Iterator[Finding]:
+    if one.available is None:
+        yield found(
+            "target.extension-missing",
+            one.name,
+            "is not available on the target",
+            "install it there, have it allowed, or drop it on the source",
+        )
+    elif one.available != one.version:
+        also = " (this one is there as well)" if one.same_available else ""
+        yield found(
+            "target.extension-version",
+            one.name,
+            f"comes as {one.available} instead of {one.version}{also}",
+            "read its notes on what changed",
+        )
