@@ -58,7 +58,7 @@ def run_drill(
     ground = open_ground(wanted, folder)
     service = Service(wanted, ground)
     talk.say(f"{drill.name}: {drill.fault}; promised: {drill.promise}")
-    talk.confirm(f"strike cluster {service.layout.cluster} now?", yes=yes)
+    talk.confirm(f"strike cluster {service.layout.cluster} now", yes=yes)
     with Journal.in_folder(folder) as journal, observer_for() as observer:
         run = journal.begin("drill", drill.name)
         outcome = "failed"
