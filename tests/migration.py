@@ -231,7 +231,8 @@ def killing(where: str) -> None:
     """Arrange that this process is killed at `where`; called in a process of its own.
 
     `step NAME` before a step, `part N` after N parts of the copy, `index N` after N
-    statements of the schema's build, `pause NAME` before a step of the pause.
+    statements of the schema's build, `pause NAME` before a step of the pause, `committed`
+    when a switch is decided and clients still wait.
     """
     kind, _, value = where.partition(" ")
     if kind == "step":
@@ -242,6 +243,8 @@ def killing(where: str) -> None:
         _kill_at_index(int(value))
     elif kind == "pause":
         _kill_in_pause(value)
+    elif kind == "committed":
+        _kill_when_committed()
 
 
 def _die() -> None:
@@ -297,6 +300,16 @@ def _kill_in_pause(name: str) -> None:
         return call(self, step)
 
     Stopwatch.__call__ = dying  # type: ignore[method-assign, assignment]
+
+
+def _kill_when_committed() -> None:
+    from naru.migrate import switch
+
+    def dying(plan: switch.SwitchPlan, run: Run) -> float:
+        _die()
+        return 0.0
+
+    switch.let_go = dying
 
 
 def catalogs(server: LocalServer, database: str) -> dict[str, str]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from naru.cli import talk
-from naru.cli.options import JsonOption
+from naru.cli import moving, talk
+from naru.cli.options import JsonOption, SpecOption
+from naru.cli.parties import SourceOption, TargetOption, both, parties
 from naru.cli.progress import observer_for
 
 if TYPE_CHECKING:
@@ -21,23 +22,17 @@ migrate = typer.Typer(
     rich_markup_mode=None,
 )
 
-SourceOption = Annotated[
-    str, typer.Option("--source", metavar="URI", help="The database to bring across.")
-]
-TargetOption = Annotated[
-    str, typer.Option("--target", metavar="URI", help="The database that it is to become.")
-]
-
 
 @migrate.command()
 def assess(
-    source: SourceOption,
-    target: TargetOption,
+    source: SourceOption = None,
+    target: TargetOption = None,
     jobs: Annotated[int, typer.Option(help="Workers that the copy will have.")] = 2,
     source_seen_at: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="The source's address as the target sees it."),
     ] = None,
+    spec: SpecOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look at both databases, and say what stands in the way. Changes nothing.
@@ -45,13 +40,10 @@ def assess(
     Exit code 0 if nothing is blocking, 1 if something is, 3 if one side cannot be read.
     """
     from naru.migrate.assess import assess as look
-    from naru.postgres import Dsn
 
+    here, there = both(parties(source, target, spec))
     with observer_for() as watcher:
-        assessment = look(
-            Dsn.parse(source), Dsn.parse(target), jobs=jobs, source_seen_at=source_seen_at,
-            observer=watcher,
-        )  # fmt: skip
+        assessment = look(here, there, jobs=jobs, source_seen_at=source_seen_at, observer=watcher)
     draw_assessment(assessment)
     if as_json:
         talk.put_json(assessment.to_json())
@@ -59,6 +51,9 @@ def assess(
         for finding in assessment.findings:
             talk.put(" ".join(str(finding).split()))
     raise typer.Exit(1 if assessment.blocked else 0)
+
+
+moving.register(migrate)
 
 
 def draw_assessment(assessment: Assessment) -> None:

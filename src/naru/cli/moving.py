@@ -74,14 +74,17 @@ def start(
 
     Stopped at any point, the same command goes on from what is done.
     """
-    from naru.migrate import Bounds, SeenAt, Start, begin_or_resume, check, observe_status
+    from naru.migrate import Bounds, SeenAt, Start, admit, begin_or_resume, observe_status
 
     found = parties(source, target, spec)
     leave, enter = both(found)
     with journal_of(found) as journal, observer_for() as observer:
         chosen = name or leave.database
         if journal.latest("migrate", chosen, open_only=True) is None:
-            check(leave, enter, observer)
+            admit(
+                leave, enter, jobs=jobs, source_seen_at=source_seen_at,
+                programs=tuple(postgres or ()), observer=observer,
+            )  # fmt: skip
         record = begin_or_resume(
             journal, chosen, leave, enter, SeenAt(source_seen_at, target_seen_at)
         )

@@ -7,6 +7,8 @@ be killed and run again.
 
 from __future__ import annotations
 
+from naru.migrate.admission import admit
+from naru.migrate.assess import Assessment, assess
 from naru.migrate.close import Closing, abort, finish
 from naru.migrate.cross import Crossing, Switcher, must_be_at, settle_pending
 from naru.migrate.follow import Lag, LagWatch
@@ -18,6 +20,7 @@ from naru.migrate.status import Status, observe_status
 from naru.migrate.switch import PooledDatabase
 
 __all__ = [
+    "Assessment",
     "Bounds",
     "Closing",
     "Crossing",
@@ -34,6 +37,8 @@ __all__ = [
     "Status",
     "Switcher",
     "abort",
+    "admit",
+    "assess",
     "begin_or_resume",
     "finish",
     "must_be_at",
