@@ -17,7 +17,7 @@ from psycopg import sql
 from naru.errors import ServerError
 from naru.postgres import Connection, fetch_all
 from naru.verify.side import Side
-from naru.verify.types import SAMPLES
+from naru.verify.types import RAW, SAMPLES
 
 T = TypeVar("T")
 
@@ -111,10 +111,12 @@ def _sample_hashes(connection: Connection, method: Method, known: frozenset[str]
         )
     }
     values = [
-        sql.SQL("{}({}::pg_catalog.{})").format(
-            sql.Identifier(*sends[name]), sql.Literal(SAMPLES[name]), sql.Identifier(name)
-        )
+        sql.SQL("{}::pg_catalog.{}").format(sql.Literal(SAMPLES[name]), sql.Identifier(name))
         for name in names
+    ]
+    values = [
+        value if name in RAW else sql.SQL("{}({})").format(sql.Identifier(*sends[name]), value)
+        for name, value in zip(names, values, strict=True)
     ]
     whole = [
         sql.SQL("'나루'::pg_catalog.text COLLATE \"C\""), sql.SQL("NULL::pg_catalog.text"),

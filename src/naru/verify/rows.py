@@ -22,7 +22,7 @@ from naru.verify.hashing import Agreement
 from naru.verify.relations import Part, Relation
 from naru.verify.side import Side, Workers
 from naru.verify.statements import Buckets, Key, Statements
-from naru.verify.types import common_form
+from naru.verify.types import INTEGERS, common_form
 from naru.verify.verdict import RowDifference, RowKind
 
 CHUNK = 200
@@ -245,6 +245,6 @@ def shown_key(statements: Statements, key: Key) -> dict[str, Any]:
     """A key as people and programs read it: whole numbers as numbers, the rest as text."""
     kinds = (statements.relation.column(name).type.base.name for name in statements.key)
     return {
-        name: int(value) if kind in {"int2", "int4", "int8"} else value
+        name: int(value) if kind in INTEGERS else value
         for name, value, kind in zip(statements.key, key, kinds, strict=True)
     }

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from naru.verify.hashing import Agreement, plain_hash, row_hash
 from naru.verify.relations import Part, Relation
-from naru.verify.types import Form, as_text, canonical
+from naru.verify.types import INTEGERS, Form, as_text, canonical
 
 Key = tuple[str, ...]
 _VALUE_LENGTH = 200
@@ -33,9 +33,12 @@ class Statements:
         return row_hash(self.agreement.method, [self._value(*column) for column in self.forms])
 
     def _place(self) -> sql.Composed:
-        """The hash by which rows fall into buckets."""
+        """By what rows fall into buckets: a whole number that is the key, or a hash."""
         if not self.key:
             return self._row()
+        kinds = {self.relation.column(name).type.base.name for name in self.key}
+        if len(self.key) == 1 and kinds <= INTEGERS:
+            return sql.SQL("{}::pg_catalog.int8").format(sql.Identifier(self.key[0]))
         forms = dict(self.forms)
         values = [self._value(name, forms[name]) for name in self.key]
         return plain_hash(self.agreement.method, values)
@@ -127,8 +130,9 @@ class Statements:
         versions = plain_hash(self.agreement.method, [sql.SQL("version")])
         return sql.SQL(
             "SELECT hash, pg_catalog.sum({versions})::text, pg_catalog.count(*),"
-            " (pg_catalog.array_agg(pg_catalog.to_jsonb(texts)))[1] FROM (SELECT xmin::text AS version,"
-            " {row} AS hash, ARRAY[{columns}]::text[] AS texts FROM {relation} OFFSET 0) AS rows"
+            " (pg_catalog.array_agg(pg_catalog.to_jsonb(texts)))[1]"
+            " FROM (SELECT xmin::text AS version, {row} AS hash, ARRAY[{columns}]::text[] AS texts"
+            " FROM {relation} OFFSET 0) AS rows"
             " WHERE hash = ANY({hashes}) GROUP BY hash"
         ).format(
             versions=versions,

@@ -1,7 +1,8 @@
 """How a value is brought into a form that is equal only if the value is.
 
-`bytes` and `characters` are hashed as they are; `send` by the type's binary output, which
-keeps apart what equality folds (1.0 and 1.00, -0 and 0, 24 hours and a day). Binary
+`raw` values and `characters` are hashed as they are, where the hash takes in every bit;
+`send` by the type's binary output, which keeps apart what equality or the hash folds (1.0
+and 1.00, -0 and 0, 24 hours and a day, 1 and 2^32). Binary
 output that carries an OID of one cluster (arrays of enums, composites) or whose
 stability nobody vouches for (types of extensions) gives way to `text`, the type's own
 output function under pinned settings.
@@ -15,12 +16,12 @@ from typing import Literal, cast
 
 from psycopg import sql
 
-Form = Literal["bytes", "characters", "send", "text"]
+Form = Literal["raw", "characters", "send", "text"]
 
 _FIRST_USER_OID = 16384
 
 SAMPLES: Mapping[str, str] = {
-    "bool": "true", "char": "x", "name": "naru", "int2": "-7", "int4": "65537",
+    "bool": "true", "bytea": "\\x00ff", "char": "x", "name": "naru", "int2": "-7", "int4": "65537",
     "int8": "4294967297", "float4": "-0", "float8": "0.1", "numeric": "1.00",
     "money": "12.34", "bpchar": "a ", "date": "2024-02-29", "time": "24:00:00",
     "timetz": "12:00:00+09", "timestamp": "infinity", "timestamptz": "2024-02-29 12:00:00+09",
@@ -43,6 +44,8 @@ SAMPLES: Mapping[str, str] = {
 self-test of both servers."""
 
 _CHARACTERS = {"text", "varchar"}
+RAW = {"bool", "bytea", "char", "date", "int2", "int4", "uuid"}
+INTEGERS = {"int2", "int4", "int8"}
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,11 @@ def form_of(type_: TypeFacts, trusted: frozenset[str]) -> Form:
         return "send" if _travels(base.inner.base, trusted) else "text"
     if not base.built_in or base.kind != "b":
         return "text"
-    if base.name == "bytea":
-        return "bytes"
     if base.name in _CHARACTERS:
         return "characters"
-    return "send" if base.name in trusted else "text"
+    if base.name not in trusted:
+        return "text"
+    return "raw" if base.name in RAW else "send"
 
 
 def _travels(inner: TypeFacts, trusted: frozenset[str]) -> bool:
@@ -99,7 +102,7 @@ def _travels(inner: TypeFacts, trusted: frozenset[str]) -> bool:
         return False
     if inner.kind in {"r", "m"} and inner.inner is not None:
         return _travels(inner.inner, trusted)
-    return inner.kind == "b" and (inner.name in trusted | _CHARACTERS | {"bytea"})
+    return inner.kind == "b" and (inner.name in trusted | _CHARACTERS)
 
 
 def common_form(source: TypeFacts, target: TypeFacts, trusted: frozenset[str]) -> Form:
@@ -123,7 +126,7 @@ def canonical(
 
     With different server encodings characters travel as UTF-8, the clients' encoding.
     """
-    if form == "bytes":
+    if form == "raw":
         return sql.Composed([value])
     if form == "send":
         send = sql.Identifier(*cast("tuple[str, str]", type_.base.send))
