@@ -144,7 +144,17 @@ def test_a_restart_while_paused_is_said_and_nothing_is_re_pointed(scene: Scene) 
     with pytest.raises(RefusedError, match="restarted"):
         pooler.point(DATABASE, "127.0.0.1", scene.new.port)
     assert pooler.observe(DATABASE).port == scene.old.port
+    pooler.point(DATABASE, "127.0.0.1", scene.old.port)
     pooler.resume(DATABASE)
+
+
+def test_what_would_fail_within_the_pause_fails_before_it(scene: Scene, tmp_path: Path) -> None:
+    stranger = tmp_path / "other.ini"
+    stranger.write_text("%include /etc/more.ini\n[databases]\nother = host=10.9.9.9\n")
+    with pytest.raises(UsageError, match="no entry") as caught:
+        PgBouncer(scene.pooler.admin, stranger).pause(DATABASE, Deadline(5, "the pause"))
+    assert "/etc/more.ini" in str(caught.value.remedy)
+    assert not scene.pooler.control.observe(DATABASE).paused
 
 
 def test_a_database_that_only_the_star_serves_gets_its_own_entry(scene: Scene) -> None:

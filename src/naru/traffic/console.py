@@ -54,6 +54,13 @@ class Console:
             for row in range(result.ntuples)
         ]
 
+    def answers(self) -> bool:
+        """False once the connection is of no use any more."""
+        try:
+            return bool(self.show("VERSION"))
+        except NaruError:
+            return False
+
     def command(self, text: str) -> None:
         """Run a command that answers at once. Raises ServerError with the console's words."""
         self.send(text)
