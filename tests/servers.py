@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from naru.ground.processes import end_all
 from naru.postgres import LocalServer, find_installations, generate_password
 from naru.postgres.installation import Installation
 from naru.system import arguments_of, is_alive, private_folder, server_account
@@ -63,6 +64,8 @@ def reap() -> None:
                 pid = int(pid_file.read_text().split()[0])
                 if str(pid_file.parent) in arguments_of(pid):
                     os.kill(pid, signal.SIGQUIT)
+        for ground in session.glob("*/ground.json"):
+            end_all(ground.parent.resolve(), 20)
         shutil.rmtree(session, ignore_errors=True)
 
 

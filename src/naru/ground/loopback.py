@@ -33,6 +33,7 @@ from naru.ground.supervisor import Supervisor, render_program, render_supervisor
 from naru.spec import Spec
 from naru.system import (
     Account,
+    Deadline,
     is_alive,
     private_folder,
     run,
@@ -46,6 +47,8 @@ T = TypeVar("T")
 START_SECONDS = 20
 DOWN_SECONDS = 120
 REMAINS_SECONDS = 20
+# How long a program may fail to start, again and again, before a wait for it gives up.
+_PATIENCE_SECONDS = 8
 _LAST_WORDS = 1500
 
 
@@ -260,9 +263,16 @@ class Loopback:
     def wait(self, name: str, probe: Callable[[], T | None], what: str, seconds: float) -> T:
         """Wait for something of program `name`; a failure quotes the end of its log."""
 
+        patience: Deadline | None = None
+
         def alive_probe() -> T | None:
+            nonlocal patience
             info = self._supervisor.programs().get(name)
-            if info is None or info.state in {"fatal", "exited"}:
+            if info is None or info.state == "backoff":
+                patience = patience or Deadline(_PATIENCE_SECONDS, f"{name} to stay up")
+            elif info.state == "running":
+                patience = None
+            if (patience and patience.passed) or (info and info.state in {"fatal", "exited"}):
                 raise ProcessError(f"{name} does not stay up{self._last_words(name)}")
             return probe()
 
