@@ -26,6 +26,16 @@ class Problem:
     reason: str
 
 
+def note_done(archive: str, ids: Sequence[str]) -> str:
+    """The statement that notes statements of an archive as done; runs in their transaction."""
+    rows = (sql.SQL("({}, {})").format(sql.Literal(archive), sql.Literal(one)) for one in ids)
+    return (
+        sql.SQL("INSERT INTO {}.schema_done VALUES {}")
+        .format(sql.Identifier(OWN_SCHEMA), sql.SQL(", ").join(rows))
+        .as_string()
+    )
+
+
 class Crew:
     """`jobs` workers on `target`; each statement commits together with its note."""
 
@@ -82,13 +92,10 @@ class Crew:
 
     def _carry_out(self, statement: Statement, tolerant: bool) -> bool:
         connection = self._connection()
-        note = sql.SQL("INSERT INTO {}.schema_done VALUES (%s, %s)").format(
-            sql.Identifier(OWN_SCHEMA)
-        )
+        text = f"{statement.sql}\n;\n{note_done(self._identity, [statement.id])}"
         try:
-            with connection.transaction():
-                connection.execute(statement.sql.encode())
-                connection.execute(note, [self._identity, statement.id])
+            # One message is one transaction, at the price of one round trip.
+            connection.execute(text.encode())
         except psycopg.Error as error:
             said = explain(error, self._target, f"making {statement}")
             if tolerant and isinstance(said, ServerError):

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from naru.migrate.archive import LARGE_TABLE_BYTES, SchemaDump, restore_text
-from naru.migrate.crew import Crew, Problem
+from naru.migrate.crew import Crew, Problem, note_done
 from naru.migrate.entries import Entry, contents, split
 from naru.migrate.names import OWN_SCHEMA
 from naru.migrate.statements import (
@@ -224,8 +224,7 @@ def _run_entries(
 
 
 def _run_together(connection: Connection, dump: SchemaDump, batch: Sequence[Entry]) -> None:
-    note = sql.SQL("INSERT INTO {}.schema_done VALUES (%s, %s)").format(sql.Identifier(OWN_SCHEMA))
-    with connection.transaction(), connection.cursor() as cursor:
-        for entry in batch:
-            cursor.execute((entry.state + "\n" + entry.sql).encode())
-        cursor.executemany(note, [(dump.identity, str(entry.number)) for entry in batch])
+    """One message to the server, and so one transaction, however many entries."""
+    texts = [f"{entry.state}\n{entry.sql}" for entry in batch]
+    texts.append(note_done(dump.identity, [str(entry.number) for entry in batch]))
+    connection.execute("\n;\n".join(texts).encode())
