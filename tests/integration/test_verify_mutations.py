@@ -80,6 +80,10 @@ def _copy(server: LocalServer, source: Dsn, target: Dsn) -> None:
     run(arguments, seconds=60, env=target.environment(), stdin=dump)
 
 
+ROWS = Options(schema=False, large_objects=False)
+SCHEMA = Options(rows=False, large_objects=False)
+
+
 @dataclass(frozen=True)
 class Mutation:
     """What is done to the target, and how it is known in the verdict."""
@@ -87,6 +91,7 @@ class Mutation:
     name: str
     statements: tuple[str, ...]
     found: Callable[[Verdict], bool]
+    options: Options = ROWS
 
 
 def row(
@@ -123,7 +128,7 @@ def schema(name: str, statement: str, kind: str, object_: str, attribute: str) -
             for difference in verdict.schema
         )
 
-    return Mutation(name, (statement,), found)
+    return Mutation(name, (statement,), found, SCHEMA)
 
 
 def large(name: str, statement: str, oid: int, kind: str, *what: str) -> Mutation:
@@ -131,7 +136,7 @@ def large(name: str, statement: str, oid: int, kind: str, *what: str) -> Mutatio
         seen = [(d.oid, d.kind, d.what) for d in verdict.large_objects.differences]
         return seen == [(oid, kind, what)]
 
-    return Mutation(name, (statement,), found)
+    return Mutation(name, (statement,), found, Options(schema=False, rows=False))
 
 
 def swapped(verdict: Verdict) -> bool:
@@ -348,6 +353,6 @@ def test_a_restored_copy_is_the_same(twins: Twins) -> None:
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=[mutation.name for mutation in MUTATIONS])
 def test_a_planted_difference_is_found_and_named(twins: Twins, mutation: Mutation) -> None:
     with twins.clone(*mutation.statements) as spoilt:
-        verdict = compare(twins.source, spoilt)
+        verdict = compare(twins.source, spoilt, options=mutation.options)
     assert not verdict.same
     assert mutation.found(verdict), verdict.to_json()

@@ -77,7 +77,7 @@ class _Comparison:
         self._observer.step("agree on a hash", "done")
         with self._reading():
             differences, notes = self._step("compare the schema", self._schema)
-        with self._reading():
+        with self._reading(only_given=True):
             tables = self._step("compare rows", lambda: self._tables(agreement))
         with self._reading():
             sequences, count = self._step("compare sequences", self._sequences)
@@ -101,9 +101,15 @@ class _Comparison:
         )
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self, *, only_given: bool = False) -> Iterator[None]:
+        """A transaction on both sides; `only_given`: only where a snapshot was given.
+
+        Comparing rows takes long, and snapshots of its own that end with each table.
+        """
         with ExitStack() as stack:
             for side, connection in zip(self._sides, self._control, strict=True):
+                if only_given and side.snapshot is None:
+                    continue
                 stack.enter_context(side.reading(connection, "reading the catalogs"))
             yield
 

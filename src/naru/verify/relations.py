@@ -105,8 +105,12 @@ class Types:
 
 
 def relations(side: Side, connection: Connection, types: Types) -> Iterator[tuple[str, Relation]]:
-    """All tables of a side by name, in the order of their names' bytes."""
-    for row in side.stream(connection, "relations", query("relations.sql"), batch=50):
+    """All tables of a side by name, in the order of their names' bytes.
+
+    A side with a snapshot needs an open transaction; another holds none meanwhile.
+    """
+    hold = side.snapshot is None
+    for row in side.stream(connection, "relations", query("relations.sql"), batch=50, hold=hold):
         yield row[0], _relation(row, types)
 
 

@@ -108,10 +108,20 @@ class Side:
             yield str(fetch_value(connection, "SELECT pg_catalog.pg_export_snapshot()"))
 
     def stream(
-        self, connection: Connection, name: str, query: sql.SQL | sql.Composed, *, batch: int = 1000
+        self,
+        connection: Connection,
+        name: str,
+        query: sql.SQL | sql.Composed,
+        *,
+        batch: int = 1000,
+        hold: bool = False,
     ) -> Iterator[tuple[Any, ...]]:
-        """The rows of `query` by a cursor in the server; needs an open transaction."""
-        with self.explained(f"reading {name}"), connection.cursor(f"naru_{name}") as cursor:
+        """The rows of `query` by a cursor in the server; needs an open transaction.
+
+        With `hold` it needs none: the server keeps the result, and no snapshot.
+        """
+        cursors = connection.cursor(f"naru_{name}", withhold=hold)
+        with self.explained(f"reading {name}"), cursors as cursor:
             cursor.itersize = batch
             cursor.execute(query)
             yield from cursor

@@ -65,7 +65,7 @@ class TableComparison:
         self._slot: str | None = None
 
     def verdicts(self, connections: Pair) -> Iterator[TableVerdict]:
-        """One verdict a table, in the order of names; needs an open transaction on both."""
+        """One verdict a table, in the order of names."""
         if self._options.live:
             with self._sides[0].explained("looking for the slot"):
                 self._slot = find_slot(connections[0], self._options.slot)

@@ -1,0 +1,147 @@
+"""While the target follows the source: no change on its way is taken for a difference."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from naru.errors import UsageError
+from naru.postgres import Dsn, LocalServer, connect, fetch_value
+from naru.system import wait_until
+from naru.verify import Options, SequenceState, compare
+
+pytestmark = pytest.mark.integration
+
+TABLES = """
+CREATE TABLE account (id int PRIMARY KEY, name text, balance numeric NOT NULL);
+CREATE TABLE journal (account int, amount numeric);
+CREATE SEQUENCE ticket;
+"""
+FILL = """
+INSERT INTO account SELECT n, 'account ' || n, n FROM generate_series(1, 3000) AS n;
+INSERT INTO journal SELECT n % 7, 1.0 FROM generate_series(1, 500) AS n;
+"""
+CHANGE = """
+UPDATE account SET balance = balance + 1 WHERE id IN (SELECT (random() * 2900)::int
+    FROM generate_series(1, 5));
+INSERT INTO account SELECT max(id) + 1, 'new', 0 FROM account;
+DELETE FROM account WHERE id = (SELECT min(id) FROM account WHERE id > 3100);
+INSERT INTO journal VALUES (1, 1), (1, 1.0);
+"""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source and the target that follows it through a slot."""
+
+    source: Dsn
+    target: Dsn
+    slot: str
+
+
+@pytest.fixture
+def pair(old_server: LocalServer, new_server: LocalServer) -> Iterator[Pair]:
+    name = f"live_{uuid.uuid4().hex[:8]}"
+    pair = Pair(old_server.dsn(name), new_server.dsn(name), f"naru_{name}")
+    with contextlib.ExitStack() as stack:
+        for server in (old_server, new_server):
+            admin = stack.enter_context(connect(server.dsn(), purpose="test"))
+            database = sql.Identifier(name)
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(database))
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database)
+            stack.callback(admin.execute, drop)
+        source = stack.enter_context(connect(pair.source, purpose="test"))
+        target = stack.enter_context(connect(pair.target, purpose="test"))
+        publication = sql.Identifier(pair.slot)
+        source.execute(TABLES + FILL)
+        source.execute(sql.SQL("CREATE PUBLICATION {} FOR ALL TABLES").format(publication))
+        target.execute(TABLES)
+        where = make_conninfo("", **pair.source.parameters)
+        target.execute(
+            sql.SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {}").format(
+                publication, sql.Literal(where), publication
+            )
+        )
+        stack.callback(target.execute, sql.SQL("DROP SUBSCRIPTION {}").format(publication))
+        wait_until(
+            lambda: fetch_value(
+                target, "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel"
+            ),
+            "the tables to be copied",
+            60,
+        )
+        yield pair
+
+
+@contextlib.contextmanager
+def busy(dsn: Dsn) -> Iterator[None]:
+    """Keep changing the source, without a pause, for as long as this is held."""
+    stop = threading.Event()
+
+    def work() -> None:
+        with connect(dsn, purpose="test") as connection:
+            while not stop.is_set():
+                connection.execute(CHANGE)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_changes_on_their_way_are_no_differences_and_a_planted_one_is(pair: Pair) -> None:
+    options = Options(live=True, live_seconds=20)
+    with busy(pair.source):
+        clean = compare(pair.source, pair.target, options=options)
+        with connect(pair.target, purpose="test") as target:
+            target.execute("UPDATE account SET name = '' WHERE id = 2950")
+            target.execute("DELETE FROM account WHERE id = 2960")
+            target.execute("INSERT INTO account VALUES (-1, 'nobody', 0)")
+        spoilt = compare(pair.source, pair.target, options=options)
+    assert [table.found for table in clean.tables] == [0, 0]
+    assert any("sequences" in text for text in clean.not_compared)
+    assert {(d.kind, d.key["id"], d.columns) for d in spoilt.tables[0].differences} == {
+        ("changed", 2950, ("name",)),
+        ("missing", 2960, ()),
+        ("extra", -1, ()),
+    }
+    assert not spoilt.same
+
+
+def test_a_live_comparison_needs_a_slot_that_exists(pair: Pair) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        compare(pair.source, pair.target, options=Options(live=True, slot="nowhere"))
+
+
+def test_at_a_snapshot_later_changes_do_not_count(pair: Pair) -> None:
+    with contextlib.ExitStack() as stack:
+        snapshots = []
+        for dsn in (pair.source, pair.target):
+            holder = stack.enter_context(connect(dsn, purpose="test", autocommit=False))
+            holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            snapshots.append(fetch_value(holder, "SELECT pg_export_snapshot()"))
+        with connect(pair.target, purpose="test") as target:
+            target.execute("UPDATE account SET balance = 0")
+        recorded = ({"public.ticket": SequenceState(1, False)},) * 2
+        verdict = compare(
+            pair.source,
+            pair.target,
+            options=Options(sequence_values=recorded),
+            source_snapshot=snapshots[0],
+            target_snapshot=snapshots[1],
+        )
+        now = compare(pair.source, pair.target)
+    assert verdict.same, verdict.to_json()
+    assert verdict.rows == 3500
+    assert now.tables[0].found == 3000
+    assert len(now.tables[0].differences) == Options().max_differences
