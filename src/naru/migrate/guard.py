@@ -119,7 +119,13 @@ def watch() -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(document["parent"], signal.SIGKILL)
     with Journal(Path(document["journal"])) as journal:
-        resolve(plan, Run(journal, document["run"]))
+        run = Run(journal, document["run"])
+        try:
+            resolve(plan, run)
+        except Exception as error:
+            # Nobody reads this process's output; the journal is where it will be looked for.
+            run.event("guard.failed", f"{type(error).__name__}: {error}")
+            raise
 
 
 def resolve(plan: SwitchPlan, run: Run) -> str:
