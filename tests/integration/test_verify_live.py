@@ -33,7 +33,7 @@ UPDATE account SET balance = balance + 1 WHERE id IN (SELECT (random() * 2900)::
     FROM generate_series(1, 5));
 INSERT INTO account SELECT max(id) + 1, 'new', 0 FROM account;
 DELETE FROM account WHERE id = (SELECT min(id) FROM account WHERE id > 3100);
-INSERT INTO journal VALUES (1, 1), (1, 1.0);
+INSERT INTO journal VALUES ((random() * 5000)::int, 1);
 """
 
 

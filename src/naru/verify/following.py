@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
@@ -108,20 +109,36 @@ def _look(
     ours = _states(source, connections[0], chunk)
     with source.side.explained("reading the position"):
         position = fetch_value(connections[0], "SELECT pg_current_wal_insert_lsn()::text")
-    _await_replay(source, connections[0], slot, position)
+    seen: dict[_Identity, set[int | None]] = {key: set() for key in chunk}
+
+    def sample() -> None:
+        states = _states(source, connections[0], chunk)
+        for key, hashes in seen.items():
+            hashes.add(states[key].hash if key in states else None)
+
+    _await_replay(source, connections[0], slot, position, sample)
     theirs = _states(target, connections[1], chunk)
-    return {key: Round(ours.get(key), theirs.get(key)) for key in chunk}
+    sample()
+    return {key: Round(ours.get(key), theirs.get(key), frozenset(seen[key])) for key in chunk}
 
 
-def _await_replay(source: Half, connection: Connection, slot: str, position: str) -> None:
+def _await_replay(
+    source: Half, connection: Connection, slot: str, position: str, sample: Callable[[], None]
+) -> None:
+    """Wait until the target has replayed `position`; call `sample` all the while."""
     query = (
         "SELECT coalesce(confirmed_flush_lsn >= %s::pg_lsn, false) FROM pg_replication_slots"
         " WHERE slot_name = %s"
     )
+
+    def replayed() -> bool:
+        sample()
+        return bool(fetch_value(connection, query, [position, slot]))
+
     with source.side.explained("following the slot"):
         try:
             wait_until(
-                lambda: fetch_value(connection, query, [position, slot]),
+                replayed,
                 f"the target to replay {position} through slot {slot}",
                 _REPLAY_SECONDS,
                 every=0.01,

@@ -9,7 +9,8 @@ position of that read, and the target is read. Two consecutive rounds decide:
 - the target had the same row version before and after the source was read, and had
   replayed that read by the second look: at the position of the read it had exactly that
   row. If the source did not, it is a difference;
-- the target, having replayed the source's read, showed what was read: the two are equal;
+- the target, having replayed the source's read, showed what was read then or until just
+  after: the two were equal at a moment, so that a row which hardly rests is settled as well;
 - anything else is pending.
 """
 
@@ -31,15 +32,19 @@ class State:
 
 @dataclass(frozen=True)
 class Round:
-    """The source's row, and the target's after it had replayed past that read."""
+    """The source's row, and the target's after it had replayed past that read.
+
+    `seen` are the hashes that the source showed meanwhile (None: no row).
+    """
 
     source: State | None
     target: State | None
+    seen: frozenset[int | None] = frozenset()
 
 
 def decide(before: Round | None, now: Round) -> Decision:
     """What is known of one row after a round, given the round before it."""
-    if _alike(now.source, now.target):
+    if _hash(now.target) in now.seen | {_hash(now.source)}:
         return "equal"
     if before is None:
         return "pending"
@@ -50,7 +55,5 @@ def decide(before: Round | None, now: Round) -> Decision:
     return "pending"
 
 
-def _alike(source: State | None, target: State | None) -> bool:
-    if source is None or target is None:
-        return source is target
-    return source.hash == target.hash
+def _hash(state: State | None) -> int | None:
+    return state.hash if state else None
