@@ -12,8 +12,13 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from naru.errors import NotPermittedError, RefusedError, ServerError
-from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.database import (
+    grant_statements,
+    observe_database,
+    prepare_database,
+    read_grants,
+    statements_about,
+)
 from naru.migrate.roles import (
     Membership,
     Role,
@@ -25,7 +30,7 @@ from naru.migrate.roles import (
     observe_roles,
     plan_roles,
 )
-from naru.postgres import Connection, Dsn, connect, explain, fetch_all, fetch_one, fetch_value
+from naru.postgres import Connection, Dsn, connect, explain
 
 # Their values are lists of names, kept as already quoted text.
 _LISTS = frozenset(
@@ -34,48 +39,6 @@ _LISTS = frozenset(
         "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories",
     }
 )  # fmt: skip
-
-_DATABASE = """
-SELECT pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, {provider}, {locale},
-       d.datconnlimit, pg_catalog.pg_get_userbyid(d.datdba),
-       pg_catalog.shobj_description(d.oid, 'pg_database')
-FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
-"""
-
-_GRANTS = """
-SELECT CASE WHEN a.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(a.grantee) END,
-       a.privilege_type, a.is_grantable
-FROM pg_catalog.pg_database d
-CROSS JOIN LATERAL pg_catalog.aclexplode(
-    coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) a
-WHERE d.datname = pg_catalog.current_database() AND a.grantee <> d.datdba
-ORDER BY 1, 2
-"""
-
-_CONTENT = """
-SELECT format('%%I.%%I', n.nspname, c.relname)
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_'
-  AND n.nspname NOT IN ('information_schema', %s)
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
-                  AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e')
-ORDER BY 1 LIMIT 4
-"""
-
-
-@dataclass(frozen=True)
-class DatabaseFacts:
-    """How a database was made, and what is said of it."""
-
-    encoding: str
-    collate: str
-    ctype: str
-    provider: str
-    """`c` libc, `i` ICU, `b` builtin."""
-    locale: str | None
-    connection_limit: int
-    owner: str
-    comment: str | None
 
 
 @dataclass(frozen=True)
@@ -106,40 +69,6 @@ def transfer_globals(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -
     roles = transfer_roles(source, target, without=without)
     notices = transfer_database_settings(source, target, created=created)
     return GlobalsReport(created, roles, tuple(notices))
-
-
-def prepare_database(source: Dsn, target: Dsn) -> bool:
-    """Make the target database as the source's was made; True if it was made now.
-
-    One that exists must be empty of user objects, unless they are of a migration that has
-    begun. Raises RefusedError if it is not, ServerError if its locale is unknown there.
-    """
-    with connect(source, purpose="globals") as connection:
-        wanted = observe_database(connection)
-    if _missing(target):
-        with _maintenance(target) as connection:
-            _create_database(connection, target, wanted)
-        return True
-    with connect(target, purpose="globals") as connection:
-        _require_empty(connection, target)
-        have = observe_database(connection)
-    if have.encoding != wanted.encoding:
-        raise RefusedError(
-            f"{target}: its encoding is {have.encoding}, the source's is {wanted.encoding}",
-            remedy="drop it, and naru makes it as the source's is",
-        )
-    return False
-
-
-def observe_database(connection: Connection) -> DatabaseFacts:
-    """Facts of the database that `connection` is in."""
-    version = connection.info.server_version
-    provider = "d.datlocprovider::text" if version >= 150000 else "'c'"
-    locale = (
-        "d.datlocale" if version >= 170000
-        else "d.daticulocale" if version >= 150000 else "NULL::text"
-    )  # fmt: skip
-    return DatabaseFacts(*fetch_one(connection, _DATABASE.format(provider=provider, locale=locale)))
 
 
 def transfer_roles(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -> RolesReport:
@@ -174,15 +103,15 @@ def transfer_database_settings(source: Dsn, target: Dsn, *, created: bool) -> li
     """
     with connect(source, purpose="globals") as connection:
         facts = observe_database(connection)
-        grants = fetch_all(connection, _GRANTS)
+        grants = read_grants(connection)
         settings = database_settings(connection)
     notices: list[str] = []
     name = sql.Identifier(target.database)
     database = f"database {target.database}"
     with connect(target, purpose="globals") as connection:
         have = observe_database(connection)
-        texts = _said_of_database(name, facts, have, created, notices)
-        texts += _grant_statements(name, grants, fetch_all(connection, _GRANTS))
+        texts = statements_about(name, facts, have, created, notices)
+        texts += grant_statements(name, grants, read_grants(connection))
         try:
             for text in texts:
                 _try(connection, text, notices, database)
@@ -192,64 +121,6 @@ def transfer_database_settings(source: Dsn, target: Dsn, *, created: bool) -> li
         except psycopg.Error as error:
             raise explain(error, target, f"setting up {database}") from error
     return notices
-
-
-def _missing(target: Dsn) -> bool:
-    """True if the target's server answers and has no such database."""
-    try:
-        connect(target, purpose="globals").close()
-    except NotPermittedError as error:
-        if "does not exist" not in error.message:
-            raise
-        return True
-    return False
-
-
-def _maintenance(target: Dsn) -> Connection:
-    """A connection to a database of the target's server that certainly exists."""
-    try:
-        return connect(target.with_(dbname="postgres"), purpose="globals")
-    except NotPermittedError:
-        return connect(target.with_(dbname="template1"), purpose="globals")
-
-
-def _create_database(connection: Connection, target: Dsn, facts: DatabaseFacts) -> None:
-    parts = [
-        sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
-            sql.Identifier(target.database), sql.Literal(facts.encoding)
-        )
-    ]
-    words = {"LC_COLLATE": facts.collate, "LC_CTYPE": facts.ctype}
-    if facts.provider == "i":
-        words |= {"LOCALE_PROVIDER": "icu", "ICU_LOCALE": facts.locale or "und"}
-    elif facts.provider == "b":
-        words |= {"LOCALE_PROVIDER": "builtin", "BUILTIN_LOCALE": facts.locale or "C"}
-    elif connection.info.server_version >= 150000:
-        words |= {"LOCALE_PROVIDER": "libc"}
-    for word, value in words.items():
-        parts.append(sql.SQL(" {} {}").format(sql.SQL(word), sql.Literal(value)))
-    try:
-        connection.execute(sql.Composed(parts))
-    except psycopg.Error as error:
-        said = explain(error, target, f"making database {target.database}")
-        if isinstance(said, ServerError):
-            said.remedy = (
-                f"install the locale {facts.collate} on the target's hosts, or make the"
-                " database yourself with one that sorts alike"
-            )
-        raise said from error
-
-
-def _require_empty(connection: Connection, target: Dsn) -> None:
-    if fetch_value(connection, "SELECT to_regnamespace(%s) IS NOT NULL", [OWN_SCHEMA]):
-        return
-    found = [row[0] for row in fetch_all(connection, _CONTENT, [OWN_SCHEMA])]
-    if found:
-        raise RefusedError(
-            f"{target}: the target database is not empty: it holds {', '.join(found[:3])}"
-            + (" and more" if len(found) > 3 else ""),
-            remedy="name a database that does not exist yet, or drop what is in this one",
-        )
 
 
 def _carry_out(connection: Connection, plan: RolePlan) -> list[str]:
@@ -341,60 +212,3 @@ def names_in_list(text: str) -> list[str]:
             current += char if quoted else char.lower()
         index += 1
     return [*names, current] if text.strip() else []
-
-
-def _said_of_database(
-    name: sql.Identifier,
-    wanted: DatabaseFacts,
-    have: DatabaseFacts,
-    created: bool,
-    notices: list[str],
-) -> list[sql.Composed]:
-    texts = []
-    if wanted.owner != have.owner:
-        if created:
-            texts.append(
-                sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(wanted.owner))
-            )
-        else:
-            notices.append(
-                f"the target database was there before and keeps its owner {have.owner}"
-                f" (source: {wanted.owner})"
-            )
-    if wanted.connection_limit != have.connection_limit:
-        texts.append(
-            sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
-                name, sql.Literal(wanted.connection_limit)
-            )
-        )
-    if wanted.comment is not None and wanted.comment != have.comment:
-        texts.append(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(wanted.comment))
-        )
-    return texts
-
-
-def _grant_statements(
-    name: sql.Identifier,
-    wanted: Sequence[tuple[str, str, bool]],
-    have: Sequence[tuple[str, str, bool]],
-) -> list[sql.Composed]:
-    """Grants that the target lacks; and what PUBLIC may on the target but not on the source."""
-
-    def whom(grantee: str) -> sql.Composable:
-        return sql.Identifier(grantee) if grantee else sql.SQL("PUBLIC")
-
-    texts = [
-        sql.SQL("REVOKE {} ON DATABASE {} FROM PUBLIC").format(sql.SQL(privilege), name)
-        for grantee, privilege, _ in have
-        if not grantee and not any(w[:2] == ("", privilege) for w in wanted)
-    ]
-    for grantee, privilege, grantable in wanted:
-        if (grantee, privilege, grantable) not in have:
-            option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
-            texts.append(
-                sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
-                    sql.SQL(privilege), name, whom(grantee), option
-                )
-            )
-    return texts
