@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from naru.cli.drill import app
 from naru.drill import FaultFacts, Gap, LedgerVerdict, Promise, decide, find_drill
-from naru.drill.crash import is_whole
+from naru.drill.crash import has_returned, is_whole
 from naru.errors import UsageError
 from naru.service import Endpoint, MemberStatus, Protection, ServiceStatus
 
@@ -78,6 +78,13 @@ def test_a_service_is_whole_with_a_primary_and_all_others_streaming() -> None:
     assert not is_whole(_status(primary, sync, _member("c", "replica", "starting")))
     assert not is_whole(_status(sync))
     assert not is_whole(_status(primary, sync, writes=False))
+
+
+def test_a_member_has_returned_only_with_another_postmaster() -> None:
+    fresh = replace(_member("a", "primary", "running"), pid=2)
+    for pid, returned in ((1, False), (None, False), (2, True)):
+        assert has_returned(_status(replace(fresh, pid=pid)), "a", killed=1) is returned
+    assert not has_returned(_status(fresh), "b", killed=1)
 
 
 def test_drills_are_listed_on_stdout() -> None:

@@ -63,7 +63,7 @@ def kill_primary(
     struck_at = time.time()
     pid = victim.kill_postmaster(before.name)
     _note(run, "drill.kill", f"kill -9 of {before.name}, process {pid}", at=struck_at)
-    whole_at = _wait_until_whole(victim, workload, pid)
+    whole_at = _wait_until_whole(victim, workload, before.name, pid)
     facts = _facts(workload, ledger, victim, before, since, struck_at, whole_at)
     verdict = decide(NAME, promise, facts)
     if run is not None:
@@ -81,6 +81,14 @@ def is_whole(status: ServiceStatus) -> bool:
     return all(one.state == "streaming" for one in others) and any(
         one.role in {"sync_standby", "quorum_standby"} for one in others
     )
+
+
+def has_returned(status: ServiceStatus, name: str, killed: int) -> bool:
+    """True once member `name` has another postmaster than the killed one.
+
+    For some moments after the kill the member's own word is still that all is well.
+    """
+    return any(one.name == name and one.pid not in {None, killed} for one in status.members)
 
 
 def recovery(folder: Path, struck_at: float, end: float, silence: Gap | None) -> float | None:
@@ -114,13 +122,12 @@ def _wait_for_commits(workload: Workload, more: int, seconds: float) -> None:
     wait_until(lambda: workload.status.acknowledged >= wanted, f"{more} commits", seconds)
 
 
-def _wait_until_whole(victim: Victim, workload: Workload, killed: int) -> float | None:
+def _wait_until_whole(victim: Victim, workload: Workload, name: str, killed: int) -> float | None:
     """When the service was whole again with clients at work; None if it was not in time."""
 
     def whole() -> float | None:
         status = victim.status()
-        struck = any(one.pid == killed for one in status.members)
-        return time.time() if not struck and is_whole(status) else None
+        return time.time() if has_returned(status, name, killed) and is_whole(status) else None
 
     try:
         at = wait_until(whole, "the service to be whole again", RECOVERY_SECONDS)
