@@ -101,6 +101,20 @@ def test_a_login_without_rights_learns_all_that_is_missing(pair: Pair) -> None:
     assert "app.person" in found["schema.row-security"]
 
 
+def test_a_target_login_without_rights_learns_all_that_is_missing(
+    pair: Pair, new_server: LocalServer
+) -> None:
+    login = sql.Identifier(pair.reader.user)
+    with connect(new_server.dsn(), purpose="test") as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'Secret-1-word'").format(login))
+    target = pair.target.with_(user=pair.reader.user, password="Secret-1-word")
+    found = objects(assess(pair.source, target))
+    assert {
+        "target.create-database", "target.subscription-privilege", "target.role-privilege",
+        "target.not-superuser", "target.event-trigger",
+    } <= set(found)  # fmt: skip
+
+
 def test_a_prepared_transaction_blocks(pair: Pair) -> None:
     gid = f"left {pair.source.database}"
     with connect(pair.source, purpose="test", autocommit=False) as connection:

@@ -150,12 +150,20 @@ def test_secrets_do_not_reach_the_log_of_the_target(sides: Sides) -> None:
     assert "SCRAM-SHA-256$" not in written
 
 
-def test_a_target_that_holds_tables_is_refused(sides: Sides) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE already (id int)",
+        "CREATE TYPE already AS ENUM ('x')",
+        "CREATE FUNCTION already() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ],
+)
+def test_a_target_that_holds_anything_is_refused(sides: Sides, statement: str) -> None:
     with connect(sides.new_server.dsn(), purpose="test") as connection:
         name = sql.Identifier(sides.target.database)
         connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
     with sides.on_target() as connection:
-        connection.execute("CREATE TABLE already (id int)")
+        connection.execute(statement.encode())
     with pytest.raises(RefusedError, match=r"not empty.*public\.already"):
         transfer_globals(sides.source, sides.target)
 

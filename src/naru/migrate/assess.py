@@ -14,14 +14,14 @@ from psycopg import sql
 from naru.errors import NotPermittedError
 from naru.migrate import identity
 from naru.migrate.catalog import read_objects
+from naru.migrate.database import has_begun, read_content
 from naru.migrate.decide import decide, identity_plan
 from naru.migrate.facts import SHOWN, Extension, Facts, Names, TargetState
 from naru.migrate.findings import Finding
-from naru.migrate.names import OWN_SCHEMA
 from naru.migrate.observe import read_activity, read_server, read_size
 from naru.migrate.roles import be_quiet, observe_roles, plan_roles
 from naru.migrate.sides import Side
-from naru.postgres import Connection, Dsn, explain, fetch_all, fetch_value, find_installations
+from naru.postgres import Connection, Dsn, explain, fetch_all, find_installations
 from naru.system import SILENT, Observer
 
 
@@ -112,16 +112,6 @@ def _on_target(target: Side) -> Iterator[tuple[Connection, bool]]:
         yield connection, True
 
 
-_CONTENT = """
-SELECT n.nspname || '.' || c.relname, count(*) OVER ()
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_'
-  AND n.nspname NOT IN ('information_schema', %s)
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
-                  AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e')
-ORDER BY 1 LIMIT %s
-"""
-
 _COLLATIONS_USED = """
 SELECT DISTINCT o.collname::text FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation
@@ -139,15 +129,14 @@ WHERE n.nspname = 'pg_catalog' AND c.collname = ANY(%s)
 
 
 def _read_target(here: Connection, there: Connection, source: Side, exists: bool) -> TargetState:
-    content = fetch_all(there, _CONTENT, [OWN_SCHEMA, SHOWN]) if exists else []
-    begun = "SELECT pg_catalog.to_regnamespace(%s) IS NOT NULL"
+    total, names = read_content(there, SHOWN) if exists else (0, ())
     missing = plan_roles(observe_roles(here), observe_roles(there, all_roles=True)).create
     used = [row[0] for row in fetch_all(here, _COLLATIONS_USED)]
     have = {row[0] for row in fetch_all(there, _COLLATIONS_THERE, [used])}
     return TargetState(
         exists=exists,
-        content=Names(content[0][1], tuple(row[0] for row in content)) if content else Names(),
-        begun=exists and bool(fetch_value(there, begun, [OWN_SCHEMA])),
+        content=Names(total, names),
+        begun=exists and has_begun(there),
         reach_refused=_try_reach(source, here, there),
         missing_roles=len(missing),
         missing_collations=tuple(name for name in used if name not in have),

@@ -30,13 +30,22 @@ ORDER BY 1, 2
 """
 
 _CONTENT = """
-SELECT format('%%I.%%I', n.nspname, c.relname)
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_'
-  AND n.nspname NOT IN ('information_schema', %s)
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid
-                  AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e')
-ORDER BY 1 LIMIT 4
+WITH own (classid, objid) AS (
+    SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'
+), object (name, schema, classid, objid) AS (
+    SELECT relname::text, relnamespace, 'pg_class'::regclass, oid FROM pg_catalog.pg_class
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+    UNION ALL
+    SELECT proname || '()', pronamespace, 'pg_proc'::regclass, oid FROM pg_catalog.pg_proc
+    UNION ALL
+    SELECT typname::text, typnamespace, 'pg_type'::regclass, oid FROM pg_catalog.pg_type
+    WHERE typtype IN ('d', 'e', 'r')
+)
+SELECT n.nspname || '.' || o.name, count(*) OVER ()
+FROM object o JOIN pg_catalog.pg_namespace n ON n.oid = o.schema
+WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %s)
+  AND (o.classid, o.objid) NOT IN (SELECT classid, objid FROM own)
+ORDER BY 1 LIMIT %s
 """
 
 
@@ -135,14 +144,26 @@ def _create_database(connection: Connection, target: Dsn, facts: DatabaseFacts) 
         raise said from error
 
 
+def read_content(connection: Connection, most: int = 20) -> tuple[int, tuple[str, ...]]:
+    """How many objects of users the database holds, and the names of the first."""
+    rows = fetch_all(connection, _CONTENT, [OWN_SCHEMA, most])
+    return (rows[0][1] if rows else 0), tuple(row[0] for row in rows)
+
+
+def has_begun(connection: Connection) -> bool:
+    """True if a migration of ours has begun to fill this database."""
+    query = "SELECT pg_catalog.to_regnamespace(%s) IS NOT NULL"
+    return bool(fetch_value(connection, query, [OWN_SCHEMA]))
+
+
 def _require_empty(connection: Connection, target: Dsn) -> None:
-    if fetch_value(connection, "SELECT to_regnamespace(%s) IS NOT NULL", [OWN_SCHEMA]):
+    if has_begun(connection):
         return
-    found = [row[0] for row in fetch_all(connection, _CONTENT, [OWN_SCHEMA])]
-    if found:
+    total, names = read_content(connection, 3)
+    if total:
+        more = f" and {total - len(names)} more" if total > len(names) else ""
         raise RefusedError(
-            f"{target}: the target database is not empty: it holds {', '.join(found[:3])}"
-            + (" and more" if len(found) > 3 else ""),
+            f"{target}: the target database is not empty: it holds {', '.join(names)}{more}",
             remedy="name a database that does not exist yet, or drop what is in this one",
         )
 
