@@ -43,7 +43,7 @@ class Round:
 
 
 def decide(before: Round | None, now: Round) -> Decision:
-    """What is known of one row after a round, given the round before it."""
+    """What is known of one row after a round, given the round before it, which was pending."""
     if _hash(now.target) in now.seen | {_hash(now.source)}:
         return "equal"
     if before is None:

@@ -1,0 +1,97 @@
+"""Which form a value is brought into before it is hashed."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import sql
+
+from naru.verify.types import RAW, SAMPLES, TypeFacts, canonical, common_form, form_of
+
+TRUSTED = frozenset(SAMPLES)
+
+
+def built_in(name: str, oid: int = 20) -> TypeFacts:
+    return TypeFacts(
+        oid, "pg_catalog", name, "b", False, ("pg_catalog", "out"), ("pg_catalog", "send")
+    )
+
+
+def made(kind: str, inner: TypeFacts | None = None, name: str = "mine") -> TypeFacts:
+    return TypeFacts(
+        99_999, "shop", name, kind, False, ("pg_catalog", "out"), ("pg_catalog", "send"), inner
+    )
+
+
+def array_of(element: TypeFacts) -> TypeFacts:
+    oid, schema = (1007, "pg_catalog") if element.built_in else (99_998, element.schema)
+    return TypeFacts(
+        oid, schema, f"_{element.name}", "b", True,
+        ("pg_catalog", "array_out"), ("pg_catalog", "array_send"), element,
+    )  # fmt: skip
+
+
+ENUM, COMPOSITE = made("e"), made("c")
+INT8, TEXT, FLOAT8 = built_in("int8"), built_in("text", 25), built_in("float8")
+
+
+@pytest.mark.parametrize(
+    ("type_", "form"),
+    [
+        (INT8, "send"),
+        (built_in("numeric"), "send"),
+        (built_in("int4"), "raw"),
+        (built_in("uuid"), "raw"),
+        (built_in("bytea"), "raw"),
+        (TEXT, "characters"),
+        (built_in("varchar"), "characters"),
+        (built_in("regclass"), "text"),
+        (built_in("int2vector"), "text"),
+        (ENUM, "send"),
+        (made("d", INT8), "send"),
+        (made("d", made("d", TEXT)), "characters"),
+        (made("d", COMPOSITE), "text"),
+        (COMPOSITE, "text"),
+        (made("b"), "text"),
+        (array_of(INT8), "send"),
+        (array_of(TEXT), "send"),
+        (array_of(ENUM), "text"),
+        (array_of(COMPOSITE), "text"),
+        (array_of(made("d", INT8)), "text"),
+        (made("d", array_of(INT8)), "send"),
+        (made("r", FLOAT8), "send"),
+        (made("m", made("r", FLOAT8)), "text"),
+        (made("r", ENUM), "text"),
+        (made("r", COMPOSITE), "text"),
+    ],
+)
+def test_a_type_gets_the_form_that_keeps_every_value_apart(type_: TypeFacts, form: str) -> None:
+    assert form_of(type_, TRUSTED) == form
+
+
+def test_a_type_that_failed_the_self_test_goes_as_text() -> None:
+    assert form_of(INT8, TRUSTED - {"int8"}) == "text"
+    assert form_of(array_of(INT8), TRUSTED - {"int8"}) == "text"
+    assert form_of(built_in("uuid"), TRUSTED - {"uuid"}) == "text"
+
+
+def test_a_column_of_different_types_on_the_two_sides_is_compared_as_text() -> None:
+    assert common_form(INT8, built_in("int4", 23), TRUSTED) == "text"
+    assert common_form(made("d", INT8), made("d", built_in("int4", 23)), TRUSTED) == "text"
+    assert common_form(INT8, INT8, TRUSTED) == "send"
+
+
+def test_raw_types_are_tested_like_all_others() -> None:
+    assert set(SAMPLES) >= RAW
+
+
+def test_between_different_encodings_characters_travel_as_utf8() -> None:
+    column = sql.Identifier("name")
+    same = canonical(column, TEXT, "characters", same_encoding=True).as_string()
+    other = canonical(column, TEXT, "characters", same_encoding=False).as_string()
+    assert same == '"name"::pg_catalog.text COLLATE "C"'
+    assert other == 'pg_catalog.textsend("name"::pg_catalog.text)'
+
+
+def test_text_is_what_the_output_function_writes_whatever_casts_exist() -> None:
+    made_ = canonical(sql.Identifier("home"), COMPOSITE, "text", same_encoding=True).as_string()
+    assert made_.startswith('pg_catalog.textin("pg_catalog"."out"("home"))')
