@@ -113,11 +113,12 @@ def test_haproxy_sends_writes_where_the_primary_answers() -> None:
 
 def test_haproxy_statistics_give_the_servers_that_are_up() -> None:
     text = (
-        "# pxname,svname,scur,status,\n"
-        "writes,cedbserver1,4,UP,\n"
-        "writes,cedbserver2,0,DOWN,\n"
-        "writes,BACKEND,4,UP,\n"
-        "reads,cedbserver2,1,UP 1/2,\n"
+        "# pxname,svname,scur,status,check_status,\n"
+        "writes,cedbserver1,4,UP,L7OK,\n"
+        "writes,cedbserver2,0,DOWN,L7STS,\n"
+        "writes,cedbserver3,0,UP,INI,\n"
+        "writes,BACKEND,4,UP,,\n"
+        "reads,cedbserver2,1,UP 1/2,* L7OK,\n"
     )
     assert parse_stats(text) == {"writes": {"cedbserver1": 4}, "reads": {"cedbserver2": 1}}
 

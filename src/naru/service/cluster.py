@@ -302,10 +302,7 @@ class Service:
         if changed and was_running:
             self._ground.restart(HAPROXY)
 
-        def leads_to_the_primary() -> bool:
-            return haproxy.endpoints(layout, self._stats_socket)[0].up
-
-        self._ground.wait(HAPROXY, leads_to_the_primary, "the write endpoint", ENDPOINT_SECONDS)
+        self._ground.wait(HAPROXY, self._takes_writes, "the write endpoint", ENDPOINT_SECONDS)
 
     def _write(self, path: Path, text: str) -> bool:
         """Write a configuration; True if it was another one before."""
@@ -320,6 +317,14 @@ class Service:
     def _is_primary(self, node: Node) -> bool:
         answer = rest.get(node.address, node.rest_port, "/primary", 2)
         return answer is not None and answer.status == 200
+
+    def _takes_writes(self) -> bool:
+        if not haproxy.endpoints(self.layout, self._stats_socket)[0].up:
+            return False
+        with contextlib.suppress(UnreachableError):
+            with connect(self.writer("postgres"), purpose="up", seconds=2) as connection:
+                return not fetch_value(connection, "SELECT pg_is_in_recovery()")
+        return False
 
     def _is_in_place(self, node: Node) -> bool:
         """It leads, or follows the primary so closely that it may be read."""

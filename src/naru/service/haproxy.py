@@ -102,10 +102,13 @@ def _endpoint(
 
 
 def parse_stats(text: str) -> dict[str, dict[str, int]]:
-    """From HAProxy's CSV: for each backend the servers that are up, with their sessions."""
+    """From HAProxy's CSV: for each backend the servers that are up, with their sessions.
+
+    A server counts once a check has passed: before its first one HAProxy takes it for up.
+    """
     found: dict[str, dict[str, int]] = {}
     for row in csv.DictReader(io.StringIO(text.removeprefix("# "))):
-        if row["svname"] not in {"FRONTEND", "BACKEND"} and row["status"].startswith("UP"):
+        if row["status"].startswith("UP") and row["check_status"].endswith("L7OK"):
             found.setdefault(row["pxname"], {})[row["svname"]] = int(row["scur"])
     return found
 
