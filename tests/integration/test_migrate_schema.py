@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -13,11 +17,12 @@ import pytest
 from psycopg import sql
 
 from naru.migrate.archive import SchemaDump, choose_programs, dump_schema, open_dump
+from naru.migrate.crew import note_done
 from naru.migrate.names import Relation
 from naru.migrate.schema import build, of_phase, post_data, pre_data
 from naru.migrate.statements import Phase, statements_for
 from naru.postgres import Dsn, LocalServer, connect, fetch_all, fetch_value, find_installations
-from naru.system import run
+from naru.system import run, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -155,6 +160,64 @@ def _killer(limit: int):  # type: ignore[no-untyped-def]
             raise KilledError(str(what))
 
     return hear
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from naru.migrate import schema
+from naru.migrate.archive import choose_programs, open_dump
+from naru.postgres import Dsn, find_installations
+
+schema._BATCH = 9
+count = int(sys.argv[2])
+
+def die(_):
+    global count
+    count -= 1
+    if count == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+dump = open_dump(Path(sys.argv[1]), choose_programs(find_installations(), 15, 17))
+target = Dsn.parse(sys.stdin.read())
+schema.pre_data(dump, target, on_done=die)
+schema.build(dump, schema.post_data(dump), target, jobs=3, on_done=die)
+"""
+
+
+def test_work_that_was_killed_is_completed_by_the_next_run(pair: Pair, tmp_path: Path) -> None:
+    bring_roles(pair)
+    dump = archive(pair, tmp_path / "schema")
+
+    def attempt(count: int) -> int:
+        return subprocess.run(
+            [sys.executable, "-c", KILLED, str(dump.folder), str(count)],
+            input=pair.target.conninfo(), text=True, timeout=60, check=False,
+        ).returncode  # fmt: skip
+
+    kills = [attempt(count) for count in (2, 3, 8, 14)]
+    assert kills == [-signal.SIGKILL] * len(kills)
+    assert attempt(0) == 0
+    assert dumped(pair.target) == dumped(pair.source)
+
+
+def test_a_statement_that_an_orphan_completes_is_taken_as_done(pair: Pair, tmp_path: Path) -> None:
+    bring_roles(pair)
+    dump = archive(pair, tmp_path / "schema")
+    pre_data(dump, pair.target)
+    statements = post_data(dump)
+    (index,) = [one for one in statements if one.name == "person_gin"]
+    orphan = connect(pair.target, purpose="test", autocommit=False)
+    with orphan, ThreadPoolExecutor(1) as pool:
+        orphan.execute(f"{index.sql};{note_done(dump.identity, [index.id])}".encode())
+        late = pool.submit(build, dump, [index], pair.target, jobs=1)
+        with connect(pair.target, purpose="test") as watcher:
+            waits = "SELECT true FROM pg_locks WHERE NOT granted AND database IN"
+            waits += " (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"
+            waits += " OR NOT granted AND locktype = 'transactionid'"
+            wait_until(lambda: fetch_value(watcher, waits), "the second to wait", 20)
+        orphan.commit()
+        assert late.result(timeout=20).problems == ()
 
 
 def test_one_table_is_built_as_soon_as_its_rows_are_there(pair: Pair, tmp_path: Path) -> None:

@@ -36,6 +36,18 @@ def note_done(archive: str, ids: Sequence[str]) -> str:
     )
 
 
+def is_noted(connection: Connection, archive: str, one: str) -> bool:
+    """True if a statement is done after all.
+
+    A process that was killed leaves backends behind that end what they were doing; what
+    they complete after we looked is refused to us, and noted.
+    """
+    text = sql.SQL("SELECT true FROM {}.schema_done WHERE archive = {} AND id = {}").format(
+        sql.Identifier(OWN_SCHEMA), sql.Literal(archive), sql.Literal(one)
+    )
+    return not connection.closed and connection.execute(text).fetchone() is not None
+
+
 class Crew:
     """`jobs` workers on `target`; each statement commits together with its note."""
 
@@ -98,6 +110,8 @@ class Crew:
             connection.execute(text.encode())
         except psycopg.Error as error:
             said = explain(error, self._target, f"making {statement}")
+            if isinstance(said, ServerError) and is_noted(connection, self._identity, statement.id):
+                return True
             if tolerant and isinstance(said, ServerError):
                 self._put_up_with(statement, said)
                 return False

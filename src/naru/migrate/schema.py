@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from naru.errors import ServerError
 from naru.migrate.archive import LARGE_TABLE_BYTES, SchemaDump, restore_text
-from naru.migrate.crew import Crew, Problem, note_done
+from naru.migrate.crew import Crew, Problem, is_noted, note_done
 from naru.migrate.entries import Entry, contents, split
 from naru.migrate.names import OWN_SCHEMA
 from naru.migrate.statements import (
@@ -209,18 +210,24 @@ def _settle(connection: Connection) -> None:
 def _run_entries(
     connection: Connection, dump: SchemaDump, batch: Sequence[Entry], target: Dsn
 ) -> None:
+    """A batch at once; if that is refused, one by one, to name the entry that is to blame."""
     try:
         _run_together(connection, dump, batch)
-    except psycopg.Error:
-        if len(batch) == 1 or connection.closed:
-            raise
-        for entry in batch:
-            try:
-                _run_together(connection, dump, [entry])
-            except psycopg.Error as error:
-                raise explain(
-                    error, target, f"making {entry.type.lower()} {entry.schema}.{entry.name}"
-                ) from error
+        return
+    except psycopg.Error as error:
+        if connection.closed:
+            raise explain(error, target, "making the schema") from error
+    for entry in batch:
+        try:
+            _run_together(connection, dump, [entry])
+        except psycopg.Error as error:
+            what = f"making {entry.type.lower()} {entry.schema}.{entry.name}"
+            said = explain(error, target, what)
+            late = isinstance(said, ServerError) and is_noted(
+                connection, dump.identity, str(entry.number)
+            )
+            if not late:
+                raise said from error
 
 
 def _run_together(connection: Connection, dump: SchemaDump, batch: Sequence[Entry]) -> None:
