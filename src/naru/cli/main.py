@@ -9,6 +9,7 @@ import typer
 
 from naru import __version__
 from naru.cli import drill, environment, service, talk
+from naru.cli.demo import demo
 from naru.cli.doctor import doctor
 from naru.cli.init import init
 from naru.cli.migrate import migrate
@@ -33,6 +34,7 @@ app.add_typer(drill.app, name="drill")
 app.command()(verify)
 app.command()(report)
 app.add_typer(migrate)
+app.command()(demo)
 
 
 def _print_version(wanted: bool) -> None:

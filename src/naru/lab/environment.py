@@ -33,6 +33,7 @@ class Environment:
     def down(self, observer: Observer = SILENT, *, purge: bool = False) -> None:
         """Stop all of it in order and leave nothing running; `purge` removes the data too."""
         if self.ground.status().up:
+            _step(observer, "pool stopped", self.pool.stop)
             _step(observer, "service stopped", self.service.down)
         _step(observer, "ground cleared", lambda: self.ground.down(purge=purge))
 
