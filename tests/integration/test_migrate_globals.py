@@ -173,3 +173,4 @@ def test_a_reader_without_pg_authid_learns_who_needs_a_password(sides: Sides) ->
     report = transfer_globals(plain, sides.target)
     assert sides.names["client"] in report.roles.need_password
     assert sides.names["owner"] not in report.roles.need_password
+    assert f"role {sides.names['client']} needs a new password" in report.notices

@@ -58,6 +58,7 @@ class GlobalsReport:
     database_created: bool
     roles: RolesReport = field(default_factory=RolesReport)
     notices: tuple[str, ...] = ()
+    """Everything that people should read, of the roles too."""
 
 
 def transfer_globals(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -> GlobalsReport:
@@ -68,7 +69,8 @@ def transfer_globals(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -
     created = prepare_database(source, target)
     roles = transfer_roles(source, target, without=without)
     notices = transfer_database_settings(source, target, created=created)
-    return GlobalsReport(created, roles, tuple(notices))
+    passwords = (f"role {name} needs a new password" for name in roles.need_password)
+    return GlobalsReport(created, roles, (*roles.notices, *passwords, *notices))
 
 
 def transfer_roles(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -> RolesReport:
