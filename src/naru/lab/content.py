@@ -16,7 +16,7 @@ def fill(environment: Environment, observer: Observer = SILENT) -> Summary | Non
     Gives what was made; None if it was there already.
     """
     spec = environment.spec.source
-    server = environment.source.dsn()
+    server = environment.source.dsn("postgres")
     secrets = environment.ground.secrets
     passwords = {role: secrets.password(role) for role in LOGIN_ROLES}
     made = None

@@ -263,7 +263,7 @@ class Demo:
         finally:
             drill.end(outcome)
         if not verdict.kept:
-            raise RefusedError(f"the drill's promise broke: {"; ".join(verdict.broken)}")
+            raise RefusedError("the drill's promise broke: " + "; ".join(verdict.broken))
 
     def _balance(self, run: Run, workload: Workload) -> None:
         """The last account: every id that was ever acknowledged, in the service's database."""
