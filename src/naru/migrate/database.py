@@ -187,7 +187,10 @@ def statements_about(
                 f"the target database was there before and keeps its owner {have.owner}"
                 f" (source: {wanted.owner})"
             )
-    if wanted.connection_limit != have.connection_limit:
+    if wanted.connection_limit == 0:
+        # A limit of 0 is a fence, for instance ours; the target must not inherit it.
+        notices.append("the source takes no connections (CONNECTION LIMIT 0); the target does")
+    elif wanted.connection_limit != have.connection_limit:
         texts.append(
             sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
                 name, sql.Literal(wanted.connection_limit)
