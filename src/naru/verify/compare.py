@@ -148,8 +148,7 @@ class _Comparison:
         try:
             return tuple(comparison.verdicts(self._control))
         except BaseException:
-            for side in self._sides:
-                side.close()
+            comparison.abort()
             raise
         finally:
             comparison.shutdown()

@@ -119,7 +119,7 @@ def _sample_hashes(connection: Connection, method: Method, known: frozenset[str]
         for name, value in zip(names, values, strict=True)
     ]
     whole = [
-        sql.SQL("'나루'::pg_catalog.text COLLATE \"C\""), sql.SQL("NULL::pg_catalog.text"),
+        sql.SQL("'naru'::pg_catalog.text COLLATE \"C\""), sql.SQL("NULL::pg_catalog.text"),
         sql.SQL("''::pg_catalog.text"), sql.SQL("pg_catalog.int8send(4294967297)"),
         sql.SQL("'\\x00ff'::pg_catalog.bytea"),
     ]  # fmt: skip

@@ -7,10 +7,13 @@ trailing zeros of a page are left out of its hash, and the size is compared on i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from psycopg import sql
 
+from naru.errors import NotPermittedError
 from naru.postgres import Connection, fetch_value
 from naru.verify.descent import differing
 from naru.verify.hashing import Agreement, row_hash
@@ -23,7 +26,7 @@ _PAGE = 2048
 
 # One row for each object: its oid, content, size, owner, grants.
 _OBJECTS = """
-SELECT m.oid::int8 AS oid, coalesce(c.content, 0)::text AS content, coalesce(c.size, 0) AS size,
+SELECT m.oid::int8 AS oid, {content} AS content, {size} AS size,
        pg_catalog.pg_get_userbyid(m.lomowner)::text AS owner,
        coalesce((SELECT pg_catalog.string_agg(g.line, ', ' ORDER BY g.line COLLATE "C")
                    FROM (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC'
@@ -35,13 +38,18 @@ SELECT m.oid::int8 AS oid, coalesce(c.content, 0)::text AS content, coalesce(c.s
                                     m.lomacl, pg_catalog.acldefault('L', m.lomowner))) AS x)
                         AS g (line)), '') AS grants
   FROM pg_catalog.pg_largeobject_metadata m
+  {pages}
+  {where}
+"""
+_PAGES = """
   LEFT JOIN (SELECT loid, pg_catalog.sum({page}) AS content,
                     max(pageno::int8 * {size} + pg_catalog.length(data)) AS size
-               FROM pg_catalog.pg_largeobject {where_page} GROUP BY loid) AS c ON c.loid = m.oid
- {where}
+               FROM pg_catalog.pg_largeobject {where} GROUP BY loid) AS c ON c.loid = m.oid
 """
+_CHUNK = 1 << 20
 
 _State = tuple[str, int, str, str]
+_Stream = Iterator[tuple[str, _State]]
 _PARTS = ("content", "size", "owner", "grants")
 
 
@@ -53,37 +61,68 @@ def compare_large_objects(
 ) -> LargeObjectVerdict:
     """Compare all large objects; needs an open transaction on both connections.
 
-    The verdict's `reason` says which side does not let us read them.
+    A role that may not read pg_largeobject reads the objects one by one; where it may not
+    do that either, the verdict's `reason` says so.
     """
-    for side, connection in zip(sides, connections, strict=True):
+    both = list(zip(sides, connections, strict=True))
+    exist, readable = [], []
+    for side, connection in both:
         with side.explained("looking for large objects"):
-            if not _any(connection):
-                continue
-            if not _readable(connection):
-                return LargeObjectVerdict(
-                    reason=f"{side.dsn.user} may not read pg_largeobject on the {side.name}"
-                )
-    totals = [
-        _totals(side, connection, agreement)
-        for side, connection in zip(sides, connections, strict=True)
-    ]
+            exist.append(_any(connection))
+            readable.append(_readable(connection))
+    if not any(exist):
+        return LargeObjectVerdict()
+    if not all(readable):
+        try:
+            return _verdict([_read(side, connection) for side, connection in both], most)
+        except NotPermittedError as error:
+            return LargeObjectVerdict(reason=error.message)
+    totals = [_totals(side, connection, agreement) for side, connection in both]
     count = sum(rows for rows, _, _ in totals[0].values())
     size = sum(bytes_ for _, _, bytes_ in totals[0].values())
     wrong = differing(*({b: (n, h) for b, (n, h, _) in t.items()} for t in totals))
     if not wrong:
         return LargeObjectVerdict(count, size)
-    streams = (
-        _objects(side, connection, agreement, wrong)
-        for side, connection in zip(sides, connections, strict=True)
-    )
-    found = 0
+    streams = [_objects(side, connection, agreement, wrong) for side, connection in both]
+    return replace(_verdict(streams, most), count=count, bytes=size)
+
+
+def _verdict(streams: list[_Stream], most: int) -> LargeObjectVerdict:
+    """Compare two streams of objects one by one."""
+    count = size = found = 0
     named: list[LargeObjectDifference] = []
     for name, ours, theirs in merge(*streams):
+        count += ours is not None
+        size += ours[1] if ours else 0
         if ours != theirs:
             found += 1
             if len(named) < most:
                 named.append(_difference(int(name), ours, theirs))
     return LargeObjectVerdict(count, size, found, tuple(named))
+
+
+def _read(side: Side, connection: Connection) -> _Stream:
+    """The objects read through to the end, in bounded memory, as their readers may.
+
+    For roles that may not look at the pages. Raises NotPermittedError at the first object
+    that may not be read.
+    """
+    nothing = sql.SQL("")
+    query = sql.SQL(_OBJECTS + " ORDER BY m.oid").format(
+        content=sql.SQL("''"), size=sql.SQL("0"), pages=nothing, where=nothing
+    )
+    for oid, _, _, owner, grants in side.stream(connection, "large_objects", query):
+        digest, size = hashlib.sha256(), 0
+        while chunk := _chunk(side, connection, oid, size):
+            digest.update(chunk)
+            size += len(chunk)
+        yield f"{oid:010}", (digest.hexdigest(), size, owner, grants)
+
+
+def _chunk(side: Side, connection: Connection, oid: int, offset: int) -> bytes:
+    with side.explained(f"reading large object {oid}"):
+        query = "SELECT lo_get(%s, %s, %s)"
+        return bytes(fetch_value(connection, query, [oid, offset, _CHUNK]))
 
 
 def _difference(oid: int, ours: _State | None, theirs: _State | None) -> LargeObjectDifference:
@@ -107,8 +146,12 @@ def _query(agreement: Agreement, where_page: sql.Composable, where: sql.Composab
     trimmed = sql.SQL("pg_catalog.substr(data, 1, {})").format(_significant(agreement))
     page = row_hash(agreement.method, [sql.SQL("pageno"), trimmed])
     zero = sql.SQL("CASE WHEN {} = 0 THEN 0 ELSE {} END").format(_significant(agreement), page)
+    pages = sql.SQL(_PAGES).format(page=zero, size=sql.Literal(_PAGE), where=where_page)
     return sql.SQL(_OBJECTS).format(
-        page=zero, size=sql.Literal(_PAGE), where_page=where_page, where=where
+        content=sql.SQL("coalesce(c.content, 0)::text"),
+        size=sql.SQL("coalesce(c.size, 0)"),
+        pages=pages,
+        where=where,
     )
 
 
@@ -140,9 +183,7 @@ def _totals(
         return {b: (n, int(h), size) for b, n, h, size in connection.execute(query)}
 
 
-def _objects(
-    side: Side, connection: Connection, agreement: Agreement, wrong: list[int]
-) -> Iterator[tuple[str, _State]]:
+def _objects(side: Side, connection: Connection, agreement: Agreement, wrong: list[int]) -> _Stream:
     """The objects of some buckets, in the order of their oids written at full width."""
     buckets = sql.Literal(wrong)
     size = sql.Literal(_BUCKETS)

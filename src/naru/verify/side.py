@@ -10,10 +10,14 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel, sql
+from psycopg.pq import TransactionStatus
 
+from naru.errors import StoppedError
 from naru.postgres import Connection, Dsn, connect, explain, fetch_value
 
 T = TypeVar("T")
+
+_CANCEL_SECONDS = 5
 
 _PINNED = {
     "search_path": "",
@@ -61,9 +65,11 @@ class Side:
         self.snapshot = snapshot
         self._open: list[Connection] = []
         self._lock = threading.Lock()
+        self._stopped = False
 
     def connect(self) -> Connection:
         """A connection in which text, deparsing and visibility do not depend on anybody."""
+        self._go_on()
         connection = connect(self.dsn, purpose="verify", prepare=False)
         with self._lock:
             self._open.append(connection)
@@ -91,6 +97,7 @@ class Side:
         self, connection: Connection, doing: str, snapshot: str | None = None
     ) -> Iterator[Connection]:
         """A repeatable read transaction, on `snapshot` or on the one this side was given."""
+        self._go_on()
         chosen = snapshot or self.snapshot
         with self.explained(doing), connection.transaction():
             if chosen:
@@ -126,14 +133,25 @@ class Side:
             cursor.execute(query)
             yield from cursor
 
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise StoppedError(f"the comparison of {self.dsn} was stopped")
+
+    def stop(self) -> None:
+        """Begin nothing new, and cancel whatever runs in the server."""
+        self._stopped = True
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            with contextlib.suppress(psycopg.Error):
+                if connection.info.transaction_status == TransactionStatus.ACTIVE:
+                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
     def close(self) -> None:
-        """Cancel whatever still runs, and end every connection."""
+        """End every connection; nothing may be using them any more."""
         with self._lock:
             connections, self._open = self._open, []
         for connection in connections:
-            with contextlib.suppress(psycopg.Error):
-                if connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
-                    connection.cancel_safe(timeout=5)
             connection.close()
 
 
@@ -159,6 +177,6 @@ class Workers:
 
         return self._pool.submit(run)
 
-    def shutdown(self) -> None:
+    def shutdown(self, *, wait: bool = True) -> None:
         """Drop what has not begun, and wait for the threads to end."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=wait, cancel_futures=True)

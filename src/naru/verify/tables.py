@@ -78,9 +78,16 @@ class TableComparison:
             yield running.popleft().result()
         self._progress.end()
 
-    def shutdown(self) -> None:
-        """Drop what has not begun, and wait for what has."""
+    def abort(self) -> None:
+        """Drop what has not begun, cancel what has."""
         self._coordinators.shutdown(wait=False, cancel_futures=True)
+        for workers in self._workers:
+            workers.shutdown(wait=False)
+        for side in self._sides:
+            side.stop()
+
+    def shutdown(self) -> None:
+        """Wait until every thread has ended."""
         for workers in self._workers:
             workers.shutdown()
         self._coordinators.shutdown(wait=True)

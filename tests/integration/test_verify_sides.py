@@ -1,0 +1,212 @@
+"""Sides that are hard: big tables, other encodings, old hashes, few rights, the command itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from psycopg import sql
+from typer.testing import CliRunner
+
+from naru.cli.main import app
+from naru.errors import NotPermittedError
+from naru.postgres import Dsn, LocalServer, connect
+from naru.verify import Options, compare, hashing, relations
+from tests.servers import free_port
+
+pytestmark = pytest.mark.integration
+
+TABLES = """
+CREATE TABLE "사람" (id uuid PRIMARY KEY, name text NOT NULL, price numeric, at timestamptz);
+INSERT INTO "사람" SELECT md5(n::text)::uuid, '이름 é ' || n, n / 3.0, '2024-01-01 00:00+09'
+  FROM generate_series(1, 4000) AS n;
+CREATE TABLE bag (line text, level int);
+INSERT INTO bag SELECT '줄 ' || n % 100, n % 3 FROM generate_series(1, 3000) AS n;
+"""
+SPOIL = """
+UPDATE "사람" SET price = price * 1.0 WHERE id = md5('7')::uuid;
+DELETE FROM bag WHERE ctid = (SELECT min(ctid) FROM bag);
+"""
+
+
+@dataclass(frozen=True)
+class Pair:
+    source: Dsn
+    target: Dsn
+    old: LocalServer
+    new: LocalServer
+
+
+@contextlib.contextmanager
+def databases(
+    old: LocalServer, new: LocalServer, *, source_encoding: str = "UTF8"
+) -> Iterator[Pair]:
+    name = f"sides_{uuid.uuid4().hex[:8]}"
+    with contextlib.ExitStack() as stack:
+        for server, encoding in ((old, source_encoding), (new, "UTF8")):
+            admin = stack.enter_context(connect(server.dsn(), purpose="test"))
+            make = "CREATE DATABASE {} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C' ENCODING {}"
+            admin.execute(sql.SQL(make).format(sql.Identifier(name), sql.Literal(encoding)))
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            stack.callback(admin.execute, drop)
+            database = stack.enter_context(connect(server.dsn(name), purpose="test"))
+            database.execute("SET client_encoding = 'UTF8'")
+            database.execute(TABLES.replace("é", "" if source_encoding == "EUC_KR" else "é"))
+        yield Pair(old.dsn(name), new.dsn(name), old, new)
+
+
+@pytest.fixture
+def pair(old_server: LocalServer, new_server: LocalServer) -> Iterator[Pair]:
+    with databases(old_server, new_server) as made:
+        yield made
+
+
+def spoil(dsn: Dsn) -> None:
+    with connect(dsn, purpose="test") as connection:
+        connection.execute(SPOIL)
+
+
+def found(pair: Pair) -> dict[str, list[tuple[str, object, tuple[str, ...]]]]:
+    verdict = compare(pair.source, pair.target)
+    return {
+        table.table: [(d.kind, d.key.get("id"), d.columns) for d in table.differences]
+        for table in verdict.tables
+    }
+
+
+NOTHING: dict[str, list[object]] = {'public."사람"': [], "public.bag": []}
+SPOILT = {
+    'public."사람"': [("changed", "8f14e45f-ceea-167a-5a36-dedd4bea2543", ("price",))],
+    "public.bag": [("missing", None, ())],
+}
+
+
+@pytest.mark.parametrize("method", ["record", "text", "md5"])
+def test_every_hash_finds_the_same(
+    pair: Pair, method: hashing.Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "METHODS", (method,))
+    assert found(pair) == NOTHING
+    spoil(pair.target)
+    assert found(pair) == SPOILT
+
+
+def test_big_tables_are_read_in_parts(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relations, "PART_PAGES", 3)
+    assert found(pair) == NOTHING
+    spoil(pair.target)
+    assert found(pair) == SPOILT
+
+
+def test_databases_of_different_encodings_hold_the_same(
+    old_server: LocalServer, new_server: LocalServer
+) -> None:
+    with databases(old_server, new_server, source_encoding="EUC_KR") as pair:
+        with connect(pair.target, purpose="test") as target:
+            target.execute("""UPDATE "사람" SET name = replace(name, 'é', '')""")
+        assert found(pair) == NOTHING
+        assert [note.kind for note in compare(pair.source, pair.target).notes] == ["database"]
+        assert not compare(pair.source, pair.target, options=Options(strict=True)).same
+        spoil(pair.target)
+        assert found(pair) == SPOILT
+
+
+@contextlib.contextmanager
+def reader(pair: Pair) -> Iterator[tuple[Dsn, Dsn]]:
+    """A role that may read all tables and is nothing more, on both sides."""
+    name, word = f"reader_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
+    with contextlib.ExitStack() as stack:
+        for server, dsn in ((pair.old, pair.source), (pair.new, pair.target)):
+            admin = stack.enter_context(connect(server.dsn(dsn.database), purpose="test"))
+            role = sql.Identifier(name)
+            admin.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(word))
+            )
+            admin.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(role))
+            stack.callback(admin.execute, sql.SQL("DROP ROLE {}").format(role))
+            stack.callback(admin.execute, sql.SQL("DROP OWNED BY {}").format(role))
+        yield (
+            pair.source.with_(user=name, password=word),
+            pair.target.with_(user=name, password=word),
+        )
+
+
+def test_a_mere_reader_compares_all_it_may_read(pair: Pair) -> None:
+    with reader(pair) as (source, target):
+        assert compare(source, target).same
+
+
+def test_large_objects_that_may_not_be_read_are_said_to_be_left_out(pair: Pair) -> None:
+    for dsn in (pair.source, pair.target):
+        with connect(dsn, purpose="test") as connection:
+            connection.execute("SELECT lo_from_bytea(1234567, 'naru')")
+    with reader(pair) as (source, target):
+        verdict = compare(source, target)
+    assert not verdict.large_objects.compared
+    assert any("large object 1234567" in text for text in verdict.not_compared)
+
+
+def test_large_objects_that_only_may_be_read_are_compared(pair: Pair) -> None:
+    for dsn in (pair.source, pair.target):
+        with connect(dsn, purpose="test") as connection:
+            connection.execute("SELECT lo_from_bytea(1234567, repeat('naru', 300000)::bytea)")
+            connection.execute("GRANT SELECT ON LARGE OBJECT 1234567 TO PUBLIC")
+    with reader(pair) as (source, target):
+        same = compare(source, target).large_objects
+        with connect(pair.target, purpose="test") as connection:
+            connection.execute("SELECT lo_put(1234567, 1100000, 'x')")
+        other = compare(source, target).large_objects
+    assert (same.same, same.count, same.bytes) == (True, 1, 1_200_000)
+    assert [(d.oid, d.what) for d in other.differences] == [(1234567, ("content",))]
+
+
+def test_row_security_that_would_hide_rows_is_an_error(pair: Pair) -> None:
+    with connect(pair.target, purpose="test") as target:
+        target.execute("ALTER TABLE bag ENABLE ROW LEVEL SECURITY")
+    with reader(pair) as (source, dsn):
+        with pytest.raises(NotPermittedError, match="row-level security"):
+            compare(source, dsn)
+
+
+def command(source: Dsn, target: Dsn, *more: str) -> tuple[int, str]:
+    arguments = ["verify", "--source", source.conninfo(), "--target", target.conninfo(), *more]
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.stdout
+
+
+def test_the_command_says_the_same_with_exit_code_0(pair: Pair) -> None:
+    code, out = command(pair.source, pair.target)
+    assert code == 0
+    assert out.startswith("the same: 7,000 rows in 2 tables")
+
+
+def test_the_command_names_differences_with_exit_code_1(pair: Pair) -> None:
+    spoil(pair.target)
+    code, out = command(pair.source, pair.target, "--table", "사람", "--table", '"사람"')
+    assert code == 1
+    assert out.splitlines()[1:] == [
+        'table public."사람": changed id=8f14e45f-ceea-167a-5a36-dedd4bea2543 in price'
+    ]
+
+
+def test_the_command_gives_one_json_document(pair: Pair) -> None:
+    spoil(pair.target)
+    code, out = command(pair.source, pair.target, "--json", "--jobs", "1")
+    document = json.loads(out)
+    assert code == 1
+    assert document["same"] is False
+    assert document["rows"] == 7000
+    assert [table["same"] for table in document["tables"]] == [False, False]
+
+
+def test_an_unreachable_side_ends_with_exit_code_3(pair: Pair) -> None:
+    nowhere = pair.target.with_(port=str(free_port()))
+    result = CliRunner().invoke(
+        app, ["verify", "--source", pair.source.conninfo(), "--target", nowhere.conninfo()]
+    )
+    assert getattr(result.exception, "exit_code", None) == 3
+    assert result.stdout == ""
