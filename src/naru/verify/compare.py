@@ -20,6 +20,7 @@ from naru.verify.verdict import (
     LargeObjectVerdict,
     SchemaDifference,
     SequenceDifference,
+    SequenceState,
     TableVerdict,
     Verdict,
 )
@@ -207,5 +208,6 @@ def _version(connection: Connection) -> str:
     return str(connection.info.parameter_status("server_version"))
 
 
-def _in_order(values: SequenceValues) -> Iterator[Any]:
-    return iter(sorted(values.items(), key=lambda item: item[0].encode()))
+def _in_order(values: SequenceValues) -> Iterator[tuple[str, SequenceState]]:
+    for name in sorted(values):
+        yield name, SequenceState(*values[name])

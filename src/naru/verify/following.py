@@ -16,6 +16,8 @@ from naru.verify.verdict import RowKind
 
 _Identity = tuple[int, tuple[str, ...]]
 _REPLAY_SECONDS = 30.0
+_CHEAP_ROWS = 100_000
+"""Up to here rows without a key, found only by reading the whole table, are sampled."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def _look(
     seen: dict[_Identity, set[int | None]] = {key: set() for key in chunk}
 
     def sample() -> None:
+        if not source.statements.key and source.statements.relation.estimate > _CHEAP_ROWS:
+            return
         states = _states(source, connections[0], chunk)
         for key, hashes in seen.items():
             hashes.add(states[key].hash if key in states else None)

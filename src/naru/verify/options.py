@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from naru.errors import UsageError
 from naru.verify.verdict import SequenceState
 
-SequenceValues = dict[str, SequenceState]
+SequenceValues = Mapping[str, SequenceState | tuple[int, bool]]
+"""Last value and is_called, by `schema.name` as format('%I.%I') writes it."""
 
 
 @dataclass(frozen=True)

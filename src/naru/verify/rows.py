@@ -89,9 +89,12 @@ def prepare(
         if column.name in theirs
     )
     key = choose_key(source.keys, target.keys)
+    numbered = len(key) == 1 and all(
+        side.column(key[0]).type.base.name in INTEGERS for side in (source, target)
+    )
     return (
-        Statements(source, forms, key, agreement),
-        Statements(target, forms, key, agreement),
+        Statements(source, forms, key, agreement, numbered),
+        Statements(target, forms, key, agreement, numbered),
     )
 
 

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from naru.verify.hashing import Agreement, plain_hash, row_hash
 from naru.verify.relations import Part, Relation
-from naru.verify.types import INTEGERS, Form, as_text, canonical
+from naru.verify.types import Form, as_text, canonical
 
 Key = tuple[str, ...]
 _VALUE_LENGTH = 200
@@ -17,12 +17,16 @@ _VALUE_LENGTH = 200
 
 @dataclass(frozen=True)
 class Statements:
-    """`forms` are the columns both sides have, in the source's order; `key` may be empty."""
+    """`forms` are the columns both sides have, in the source's order; `key` may be empty.
+
+    `numbered`: the key is one whole number on both sides.
+    """
 
     relation: Relation
     forms: tuple[tuple[str, Form], ...]
     key: tuple[str, ...]
     agreement: Agreement
+    numbered: bool = False
 
     def _value(self, name: str, form: Form) -> sql.Composed:
         type_ = self.relation.column(name).type
@@ -36,8 +40,7 @@ class Statements:
         """By what rows fall into buckets: a whole number that is the key, or a hash."""
         if not self.key:
             return self._row()
-        kinds = {self.relation.column(name).type.base.name for name in self.key}
-        if len(self.key) == 1 and kinds <= INTEGERS:
+        if self.numbered:
             return sql.SQL("{}::pg_catalog.int8").format(sql.Identifier(self.key[0]))
         forms = dict(self.forms)
         values = [self._value(name, forms[name]) for name in self.key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 RowKind = Literal["changed", "missing", "extra"]
 """`missing`: only in the source. `extra`: only in the target."""
@@ -88,8 +88,7 @@ class SchemaDifference:
         }
 
 
-@dataclass(frozen=True)
-class SequenceState:
+class SequenceState(NamedTuple):
     """Where a sequence stands: its next value is `last_value`, plus one step if called."""
 
     last_value: int
