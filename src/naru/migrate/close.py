@@ -16,7 +16,7 @@ from naru.migrate import channel as channels
 from naru.migrate import identity, ledger, switch
 from naru.migrate.channel import Channel
 from naru.migrate.record import Record
-from naru.migrate.sides import Side
+from naru.migrate.sides import Side, explained
 from naru.postgres import Connection, fetch_all
 from naru.system import SILENT, Observer
 
@@ -79,7 +79,7 @@ def _take_away(record: Record, observer: Observer) -> list[str]:
 
     def do(title: str, act: Callable[[], None], side: Side) -> None:
         observer.step(title, "running")
-        with switch.explained(side, title):
+        with explained(side, title):
             act()
         observer.step(title, "done")
         lines.append(f"{side}: {title}")

@@ -12,6 +12,7 @@ from naru.errors import StoppedError
 from naru.migrate import channel as channels
 from naru.migrate.channel import ChannelFacts
 from naru.migrate.record import Record
+from naru.migrate.sides import explained
 from naru.postgres import Connection, Lsn
 from naru.system import SILENT, Observer
 
@@ -125,7 +126,8 @@ class LagWatch:
                     self._stack.enter_context(self._record.live.connect("lag")),
                     self._stack.enter_context(self._record.other.connect("lag")),
                 )
-            lag = observe_lag(self._record, *self._links)
+            with explained(self._record.live, "reading the lag"):
+                lag = observe_lag(self._record, *self._links)
         except BaseException:
             self.close()
             raise

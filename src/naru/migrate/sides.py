@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
-from naru.postgres import Connection, Dsn, Lsn, connect, fetch_one, fetch_value
+from naru.postgres import Connection, Dsn, Lsn, connect, explain, fetch_one, fetch_value
 
 # Our own statements on a user's database never wait long for a lock and are never
 # ended by a timeout meant for applications.
@@ -111,6 +114,15 @@ def observe_server(connection: Connection) -> ServerFacts:
 def current_lsn(connection: Connection) -> Lsn:
     """The end of the WAL written so far, including what is not flushed yet."""
     return Lsn.parse(fetch_value(connection, "SELECT pg_catalog.pg_current_wal_insert_lsn()"))
+
+
+@contextlib.contextmanager
+def explained(side: Side, doing: str) -> Iterator[None]:
+    """Turn a driver's error in the block into ours."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, side.dsn, doing) from error
 
 
 def execute_composed(connection: Connection, text: str, **parts: Any) -> None:

@@ -32,9 +32,8 @@ from naru.migrate.names import Relation
 from naru.migrate.parts import read_publishable
 from naru.migrate.record import Record
 from naru.migrate.sequences import read_sequences, set_sequences
-from naru.migrate.sides import observe_server
+from naru.migrate.sides import explained, observe_server
 from naru.migrate.statements import Phase, Statement
-from naru.migrate.switch import explained
 from naru.migrate.transfer import Reader
 from naru.postgres import Connection, Installation, find_installations
 from naru.system import SILENT, Observer

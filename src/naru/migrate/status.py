@@ -11,7 +11,7 @@ from naru.migrate import ledger, switch
 from naru.migrate.follow import Lag, note_lag, observe_lag
 from naru.migrate.ledger import Copied
 from naru.migrate.record import Record
-from naru.migrate.switch import explained
+from naru.migrate.sides import explained
 
 State = Literal["copying", "following", "switching", "crossed", "stopped"]
 

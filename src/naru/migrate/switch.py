@@ -23,8 +23,8 @@ from naru.migrate.fence import FenceState, lower_fence, observe_fence, raise_fen
 from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.parts import read_publishable
 from naru.migrate.sequences import Positions, read_sequences, set_sequences
-from naru.migrate.sides import Side, current_lsn
-from naru.postgres import Connection, Lsn, explain, fetch_value
+from naru.migrate.sides import Side, current_lsn, explained
+from naru.postgres import Connection, Lsn, fetch_value
 from naru.system import SILENT, Deadline, Observer, wait_until
 from naru.traffic import Pooler
 
@@ -368,15 +368,6 @@ class Stopwatch:
             yield
         finally:
             self.milliseconds[name] = round((time.perf_counter() - began) * 1000, 2)
-
-
-@contextlib.contextmanager
-def explained(side: Side, doing: str) -> Iterator[None]:
-    """Turn a driver's error in the block into ours."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explain(error, side.dsn, doing) from error
 
 
 def describe(frozen: Frozen, resume_ms: float) -> dict[str, Any]:

@@ -125,6 +125,11 @@ def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
             f"{dsn}: not let in{while_}: {said}",
             remedy="check user and password (passfile or PGPASSWORD) and the server's pg_hba.conf",
         )
+    if "too many c" in lower or "remaining connection slots" in lower:
+        return NotPermittedError(
+            f"{dsn}: no connection free{while_}: {said}",
+            remedy="end idle sessions, or raise the connection limit of server, database or role",
+        )
     if "does not exist" in lower:
         return NotPermittedError(
             f"{dsn}: {said}", remedy="check the names of database and role, or create them"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -201,6 +202,10 @@ class Service:
         binary = need_program("etcd")
         for node in layout.etcd:
             self._ground.data_folder(node.name)
+            if _is_new(layout) and self._ground.pid(node.name) is None:
+                # etcd cut off in its very first second never elects a leader again, and
+                # without a member's data nothing that it holds can matter.
+                shutil.rmtree(node.data / "member", ignore_errors=True)
             argv = etcd.etcd_command(binary, node, layout.etcd, layout.cluster)
             self._ground.place(Program(node.name, node.host, argv, priority=100))
         for node in layout.etcd:
@@ -210,7 +215,7 @@ class Service:
 
     def _place_members(self, layout: Layout, passwords: patroni.Passwords) -> None:
         """A new cluster begins with its first node; an old one with all, who know each other."""
-        fresh = not any((node.data / "PG_VERSION").exists() for node in layout.nodes)
+        fresh = _is_new(layout)
         for node in layout.nodes:
             self._write_configuration(layout, node, passwords)
         if fresh:
@@ -332,6 +337,10 @@ class Service:
             return True
         answer = rest.get(node.address, node.rest_port, "/replica?replication_state=streaming", 2)
         return answer is not None and answer.status == 200
+
+
+def _is_new(layout: Layout) -> bool:
+    return not any((node.data / "PG_VERSION").exists() for node in layout.nodes)
 
 
 def _probe(check: Callable[[N], bool], node: N) -> Callable[[], bool]:
