@@ -102,7 +102,7 @@ class LineObserver:
 
     def _say_quiet(self, now: float, *, wait: float) -> None:
         if self._quiet and now - self._quiet_said >= wait:
-            self._write(f"        {self._quiet:,} short pieces of work done")
+            self._write(f"        done quickly: {self._quiet:,}")
             self._quiet, self._quiet_said = 0, now
 
     def _write_progress(self, thing: _Thing, now: float) -> None:

@@ -15,16 +15,26 @@ if TYPE_CHECKING:
     from naru.ground import GroundStatus
 
 
-def up(spec: SpecOption = None) -> None:
-    """Bring the environment up: old server, service, pool. Harmless when it is up."""
+def up(
+    spec: SpecOption = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Without the old server's database and its content.")
+    ] = False,
+) -> None:
+    """Bring the environment up: old server with its content, service, pool.
+
+    Harmless when it is up; after a power cut everything comes back with its data.
+    """
     from naru.cli.progress import observer_for
     from naru.ground import state_folder
-    from naru.lab.environment import Environment
+    from naru.lab import Environment, fill
 
     declared, file = spec_of(spec)
     environment = Environment(declared, state_folder(file))
     with observer_for() as observer:
         environment.up(observer)
+        if not bare:
+            fill(environment, observer)
     source, pool = environment.source.dsn(), environment.pool.address
     talk.say(f"old server  {source}")
     talk.say(
@@ -42,7 +52,7 @@ def down(
     """Stop everything and leave nothing running; data stay unless --purge."""
     from naru.cli.progress import observer_for
     from naru.ground import state_folder
-    from naru.lab.environment import Environment
+    from naru.lab import Environment
 
     declared, file = spec_of(spec)
     folder = state_folder(file)

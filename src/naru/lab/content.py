@@ -21,10 +21,12 @@ def fill(environment: Environment, observer: Observer = SILENT) -> Summary | Non
     passwords = {role: secrets.password(role) for role in LOGIN_ROLES}
     made = None
     if not exists(server, spec.database):
+        observer.step("content", "running")
         made = create(
             server, spec.database, scale=spec.scale, seed=spec.seed, passwords=passwords,
             observer=observer,
         )  # fmt: skip
+        observer.step("content", "done")
     for role, password in passwords.items():
         environment.pool.remember(role, password)
         secrets.remember([(server.host, server.port)], role, password)

@@ -165,23 +165,26 @@ def _tables(details: Sequence[TableVerdict]) -> Markup:
     if not details:
         return Markup("")
     ordered = sorted(details, key=lambda table: (table.same, -table.rows, table.name))
-    rows = [_table_row(table) for table in ordered[:_MOST_TABLES]]
-    heads = ("table", "rows", "same", "differences", "seconds")
+    timed = any(table.seconds is not None for table in details)
+    rows = [_table_row(table, timed=timed) for table in ordered[:_MOST_TABLES]]
+    heads = ("table", "rows", "same", "differences", *(("seconds",) if timed else ()))
     hidden = ordered[_MOST_TABLES:]
     words = "tables, all the same, stand in report.json"
     if any(not table.same for table in hidden):
         words = "tables, some of them different, stand in report.json"
-    return join([_table(heads, rows, numbers=4, class_="tables"), _more(len(hidden), words)])
+    return join(
+        [_table(heads, rows, numbers=len(heads) - 1, class_="tables"), _more(len(hidden), words)]
+    )
 
 
-def _table_row(table: TableVerdict) -> Markup:
+def _table_row(table: TableVerdict, *, timed: bool) -> Markup:
     same = tag("span", "✓ same", class_="good") if table.same else tag(
         "span", "✗ differs", class_="bad")  # fmt: skip
     seconds = "" if table.seconds is None else f"{table.seconds:.2f}"
     return tag(
         "tr", tag("th", _breakable(table.name), scope="row"),
         _figure(human_count(table.rows)), _figure(same),
-        _figure(human_count(table.differences)), _figure(seconds),
+        _figure(human_count(table.differences)), *((_figure(seconds),) if timed else ()),
         class_=None if table.same else "broken",
     )  # fmt: skip
 
