@@ -130,7 +130,7 @@ def test_ten_thousand_small_tables_write_few_lines() -> None:
     observer.step("Copy", "done")
     written = stream.getvalue().splitlines()
     assert len(written) <= 8
-    counted = [int(line.split()[1].replace(",", "")) for line in written if "short" in line]
+    counted = [int(line.split()[-1].replace(",", "")) for line in written if "done quickly" in line]
     assert sum(counted) == 10_000
 
 
