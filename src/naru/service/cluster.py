@@ -61,6 +61,7 @@ class Service:
         """
         layout = self.layout
         passwords = self._passwords(layout)
+        self._clear_half_made(layout)
         with _step(observer, "election"):
             self._place_etcd(layout)
         with _step(observer, "members"):
@@ -198,14 +199,27 @@ class Service:
         secrets.remember(nodes, REWIND_USER, found.rewind)
         return found
 
+    @property
+    def _founded(self) -> Path:
+        """Exists from the moment that the cluster had its first primary."""
+        return self._ground.folder / "data" / f"{self._spec.service.cluster_name}.founded"
+
+    def _clear_half_made(self, layout: Layout) -> None:
+        """Begin anew where the very first start was cut off: nothing was ever stored there.
+
+        A half-made data folder never becomes a server, and etcd that was cut off in its
+        first second never elects a leader.
+        """
+        programs = [one.name for one in layout.etcd] + [one.name for one in layout.nodes]
+        if self._founded.exists() or any(self._ground.pid(name) for name in programs):
+            return
+        for data in _first_data(layout):
+            shutil.rmtree(data, ignore_errors=True)
+
     def _place_etcd(self, layout: Layout) -> None:
         binary = need_program("etcd")
         for node in layout.etcd:
             self._ground.data_folder(node.name)
-            if _is_new(layout) and self._ground.pid(node.name) is None:
-                # etcd cut off in its very first second never elects a leader again, and
-                # without a member's data nothing that it holds can matter.
-                shutil.rmtree(node.data / "member", ignore_errors=True)
             argv = etcd.etcd_command(binary, node, layout.etcd, layout.cluster)
             self._ground.place(Program(node.name, node.host, argv, priority=100))
         for node in layout.etcd:
@@ -215,13 +229,13 @@ class Service:
 
     def _place_members(self, layout: Layout, passwords: patroni.Passwords) -> None:
         """A new cluster begins with its first node; an old one with all, who know each other."""
-        fresh = _is_new(layout)
         for node in layout.nodes:
             self._write_configuration(layout, node, passwords)
-        if fresh:
+        if not self._founded.exists():
             first = layout.nodes[0]
             self._place_member(first)
             self._wait_for(first, lambda: self._is_primary(first), "the first primary")
+            write_atomically(self._founded, "", owner=self._ground.account)
         for node in layout.nodes:
             self._place_member(node)
         for node in layout.nodes:
@@ -339,8 +353,9 @@ class Service:
         return answer is not None and answer.status == 200
 
 
-def _is_new(layout: Layout) -> bool:
-    return not any((node.data / "PG_VERSION").exists() for node in layout.nodes)
+def _first_data(layout: Layout) -> list[Path]:
+    """What the parts make at their first start."""
+    return [*(node.data / "member" for node in layout.etcd), *(node.data for node in layout.nodes)]
 
 
 def _probe(check: Callable[[N], bool], node: N) -> Callable[[], bool]:
