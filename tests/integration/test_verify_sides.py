@@ -16,6 +16,7 @@ from naru.cli.main import app
 from naru.errors import NotPermittedError
 from naru.postgres import Dsn, LocalServer, connect
 from naru.verify import Options, compare, hashing, relations
+from naru.verify.types import SAMPLES
 from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
@@ -113,6 +114,52 @@ def test_databases_of_different_encodings_hold_the_same(
         assert not compare(pair.source, pair.target, options=Options(strict=True)).same
         spoil(pair.target)
         assert found(pair) == SPOILT
+
+
+OTHERS = """
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE TYPE spot AS (x int, mood mood);
+CREATE DOMAIN feeling AS mood;
+CREATE DOMAIN numbers AS int[] CHECK (cardinality(VALUE) < 9);
+CREATE DOMAIN place AS spot;
+CREATE DOMAIN stretch AS int4range;
+CREATE DOMAIN shortened AS varchar(9);
+CREATE TABLE other (id int2 PRIMARY KEY, a feeling, b numbers, c place, d stretch, e shortened,
+    f feeling[], g spot[], h regtype, i int2vector, j aclitem, k xid, l bit(3)[], m refcursor,
+    n cid, o bpchar, p name[], q tsrange[], r money[], s regclass[]);
+INSERT INTO other VALUES (-3, 'ok', '{1,NULL}', '(1,ok)', '[1,4)', 'x', '{ok}', '{"(1,sad)"}',
+    'int', '1 2', 'postgres=r/postgres', '7', '{101}', 'c', '8', 'b ', '{a}', '{empty}', '{1.00}',
+    '{pg_class}');
+"""
+
+
+def test_every_type_can_be_compared(pair: Pair) -> None:
+    names = sorted(SAMPLES)
+    columns = [sql.Identifier(f"a {name}") for name in names]
+    kinds = [sql.SQL("pg_catalog.") + sql.Identifier(name) for name in names]
+    shapes = [sql.SQL("{} {}").format(*each) for each in zip(columns, kinds, strict=True)]
+    values = [sql.Literal(SAMPLES[name]) for name in names]
+    for dsn in (pair.source, pair.target):
+        with connect(dsn, purpose="test") as connection:
+            connection.execute(
+                sql.SQL("CREATE TABLE every (id int PRIMARY KEY, {})").format(
+                    sql.SQL(", ").join(shapes)
+                )
+            )
+            connection.execute(
+                sql.SQL("INSERT INTO every VALUES (1, {})").format(sql.SQL(", ").join(values))
+            )
+            connection.execute(OTHERS)
+    assert found(pair) == {**NOTHING, "public.every": [], "public.other": []}
+    with connect(pair.target, purpose="test") as connection:
+        for column in columns:
+            connection.execute(sql.SQL("UPDATE every SET {} = NULL").format(column))
+        connection.execute("UPDATE other SET a = 'sad', b[1] = 2, c.x = 2, i = '1 3', r = '{1.01}'")
+    assert found(pair) == {
+        **NOTHING,
+        "public.every": [("changed", 1, tuple(f"a {name}" for name in names))],
+        "public.other": [("changed", -3, ("a", "b", "c", "i", "r"))],
+    }
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from naru.verify import (
     Verdict,
 )
 from naru.verify.merging import merge
+from naru.verify.schema import is_note
 
 CLEAN = TableVerdict("shop.person", rows=5, target_rows=5)
 WRONG = TableVerdict(
@@ -64,6 +65,13 @@ def test_notes_count_only_when_strict() -> None:
     assert verdict(notes=(NOTE,)).same
     assert not verdict(notes=(NOTE,), strict=True).same
     assert verdict(notes=(NOTE,), strict=True).differences == 1
+
+
+def test_versions_of_extensions_are_notes_and_missing_extensions_are_not() -> None:
+    assert is_note(NOTE)
+    assert not is_note(SchemaDifference("citext", "extension", "object", "1.6", None))
+    assert is_note(SchemaDifference("this database", "database", "collate", "C", "C.UTF-8"))
+    assert not is_note(SchemaDifference("shop.f()", "function", "version", "1", "2"))
 
 
 def test_the_json_has_its_shape() -> None:
