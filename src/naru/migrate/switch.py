@@ -30,6 +30,7 @@ from naru.traffic import Pooler
 
 T = TypeVar("T")
 _POLL = 0.002
+_NUDGE_SECONDS = 0.015
 
 SWITCH = "switch"
 """The journal's memory of the switch in hand: see `Phase` of `SwitchRecord`."""
@@ -162,7 +163,7 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
         with watch("fence"):
             ended = raise_fence(links.leave, plan.leave, deadline)
         with watch("drain"):
-            lsn = _drain(plan, links.leave, deadline)
+            lsn = _drain(plan, links.leave, links.enter, deadline)
         with watch("sequences"):
             positions = read_sequences(links.leave)
             set_sequences(links.enter, positions)
@@ -190,22 +191,31 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
     )  # fmt: skip
 
 
-def _drain(plan: SwitchPlan, leave: Connection, deadline: Deadline) -> Lsn:
+def _drain(plan: SwitchPlan, leave: Connection, enter: Connection, deadline: Deadline) -> Lsn:
     """Wait until everything written at the side to leave is durable at the other.
 
-    A transactional message makes a commit that the slot's reader has to confirm, even
-    when the last real transaction is long past.
+    The worker there confirms what is flushed, and may sleep for some hundred milliseconds
+    before it looks. So its WAL is flushed for it, and a message wakes it up. Messages also
+    make a commit to confirm where the last real transaction is long past.
     """
-    leave.execute("SELECT pg_catalog.pg_logical_emit_message(true, 'naru', 'drain')")
+    _emit(leave)
     end = current_lsn(leave)
     names = [one.name for one in plan.forward]
+    nudged = time.monotonic()
 
     def is_drained() -> bool:
+        nonlocal nudged
         query = (
             "SELECT bool_and(confirmed_flush_lsn >= %s::pg_lsn) AND count(*) = %s"
             " FROM pg_catalog.pg_replication_slots WHERE slot_name = ANY (%s)"
         )
-        return bool(fetch_value(leave, query, [str(end), len(names), names]))
+        if fetch_value(leave, query, [str(end), len(names), names]):
+            return True
+        if time.monotonic() - nudged >= _NUDGE_SECONDS:
+            _emit(enter)
+            _emit(leave)
+            nudged = time.monotonic()
+        return False
 
     try:
         wait_until(is_drained, "the last changes to be applied", max(0.001, deadline.left),
@@ -216,6 +226,11 @@ def _drain(plan: SwitchPlan, leave: Connection, deadline: Deadline) -> Lsn:
             remedy="clients go on at the old side; try again when the lag is small",
         ) from None
     return end
+
+
+def _emit(connection: Connection) -> None:
+    """A transaction of nothing but a message: it is flushed, and decoded."""
+    connection.execute("SELECT pg_catalog.pg_logical_emit_message(true, 'naru', 'drain')")
 
 
 def _export(connection: Connection) -> str:
