@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -55,13 +57,28 @@ def options(
     """Bring a running PostgreSQL across into a highly available service, and run it."""
 
 
+class _Interrupted(BaseException):
+    """The user, or the machine, wants us to end: SIGINT or SIGTERM.
+
+    No KeyboardInterrupt, which the parser would turn into an exit code of its own; and no
+    NaruError, which waits may pass over.
+    """
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_DFL)
+    raise _Interrupted
+
+
 def main() -> None:
     """Run the command line; errors of ours become one message and an exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         app()
     except NaruError as error:
         talk.complain(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except _Interrupted:
         talk.say("interrupted; run the same command again to go on")
         sys.exit(4)

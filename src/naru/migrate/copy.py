@@ -117,7 +117,7 @@ def copy_tables(
     try:
         for thread in threads:
             thread.join()
-    except KeyboardInterrupt:
+    except BaseException:
         stop.set()
         for thread in threads:
             thread.join(timeout=5)
