@@ -138,7 +138,7 @@ class SeenAt:
 
 
 def _plain(dsn: Dsn) -> dict[str, Any]:
-    return dict(dsn.with_(password=None).parameters)
+    return dict(dsn.with_(password=None, sslpassword=None).parameters)
 
 
 def _where(dsn: Dsn) -> tuple[str, int, str]:

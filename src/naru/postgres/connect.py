@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -121,10 +122,7 @@ _BY_STATE = {
 def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
     lower = said.lower()
     if "password" in lower or "authentication" in lower or "pg_hba" in lower:
-        return NotPermittedError(
-            f"{dsn}: not let in{while_}: {said}",
-            remedy="check user and password (passfile or PGPASSWORD) and the server's pg_hba.conf",
-        )
+        return NotPermittedError(f"{dsn}: not let in{while_}: {said}", remedy=_password_remedy(dsn))
     if "too many c" in lower or "remaining connection slots" in lower:
         return NotPermittedError(
             f"{dsn}: no connection free{while_}: {said}",
@@ -138,6 +136,15 @@ def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
         f"{dsn}: cannot reach the server{while_}: {said}",
         remedy="check that it runs and listens at that address, and no firewall is between",
     )
+
+
+def _password_remedy(dsn: Dsn) -> str:
+    if "password" not in dsn.parameters and os.environ.get("PGPASSWORD"):
+        return (
+            "PGPASSWORD is set, and counts for every server: where passwords differ, put them"
+            " into a passfile (PGPASSFILE, or ~/.pgpass)"
+        )
+    return "check user and password (passfile or PGPASSWORD) and the server's pg_hba.conf"
 
 
 def _first_line(text: str, dsn: Dsn) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from psycopg import ProgrammingError
+from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from naru.errors import UsageError
@@ -26,7 +27,10 @@ class Dsn:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a URI or a keyword string, as libpq does. Raises UsageError if it is neither."""
+        """Read a URI or a keyword string, as libpq does; a service is looked up at once.
+
+        Raises UsageError if it is neither, or names more than one server.
+        """
         try:
             given = conninfo_to_dict(text)
         except ProgrammingError as error:
@@ -36,7 +40,11 @@ class Dsn:
                 f"cannot read the connection string: {reason}",
                 remedy="give a URI such as postgresql://user@host:5432/database",
             ) from None
-        return cls({key: str(value) for key, value in given.items() if value is not None})
+        parts = {key: str(value) for key, value in given.items() if value is not None}
+        if service := parts.pop("service", os.environ.get("PGSERVICE")):
+            parts = {**_of_service(service), **parts}
+        _must_be_one_server(parts)
+        return cls(parts)
 
     @classmethod
     def of(
@@ -72,7 +80,7 @@ class Dsn:
 
     @property
     def user(self) -> str:
-        return self.parameters.get("user", os.environ.get("PGUSER", ""))
+        return self.parameters.get("user") or os.environ.get("PGUSER") or _account()
 
     def with_(self, **changes: str | None) -> Self:
         """The same with some parameters changed; None takes one away."""
@@ -104,6 +112,49 @@ class Dsn:
 
     def __repr__(self) -> str:
         return f"Dsn({self})"
+
+
+def _of_service(name: str) -> dict[str, str]:
+    """What libpq finds under a service's name: an address has to be known, not only used."""
+    before = os.environ.get("PGSERVICE")
+    os.environ.pop("PGSERVICE", None)
+    plain = _libpq_defaults()
+    os.environ["PGSERVICE"] = name
+    try:
+        found = _libpq_defaults()
+    finally:
+        os.environ.pop("PGSERVICE")
+        if before is not None:
+            os.environ["PGSERVICE"] = before
+    known = {key: value for key, value in found.items() if value != plain.get(key)}
+    return known or {"service": name}  # an unknown one is told by libpq, when it connects
+
+
+def _libpq_defaults() -> dict[str, str]:
+    return {
+        one.keyword.decode(): one.val.decode()
+        for one in pq.Conninfo.get_defaults()
+        if one.val is not None and one.keyword != b"service"
+    }
+
+
+def _must_be_one_server(parts: Mapping[str, str]) -> None:
+    if "," in parts.get("host", "") + parts.get("hostaddr", ""):
+        raise UsageError(
+            f"{parts.get('host') or parts.get('hostaddr')} is a list of servers",
+            remedy="name the primary alone, or the address that always leads to it",
+        )
+    port = parts.get("port", "5432")
+    if not (port.isdecimal() and 0 < int(port) < 65536):
+        raise UsageError(f"port {port!r} is no number from 1 to 65535")
+
+
+def _account() -> str:
+    """The name that libpq takes when none is given: of the account we run as."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 _IN_ENVIRONMENT = {
