@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,13 +182,27 @@ def drop_database(server: LocalServer, database: str) -> None:
 
 @contextlib.contextmanager
 def case(
-    folder: Path, old: LocalServer, new: LocalServer, database: str, *, scale: float = SCALE
+    folder: Path,
+    old: LocalServer,
+    new: LocalServer,
+    database: str,
+    *,
+    scale: float = SCALE,
+    fill: Callable[[Dsn], None] | None = None,
 ) -> Iterator[Case]:
-    """A filled source database and, for the start to make, none at the target."""
+    """A filled source database and, for the start to make, none at the target.
+
+    `fill` is given an empty database to fill; without it the lab's content is made.
+    """
     made = Case(folder, old, new, database)
     for server in (old, new):
         drop_database(server, database)
-    create(old.dsn(), database, scale=scale, seed=7, passwords=PASSWORDS)
+    if fill is None:
+        create(old.dsn(), database, scale=scale, seed=7, passwords=PASSWORDS)
+    else:
+        with connect(old.dsn(), purpose="test") as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        fill(made.source)
     try:
         yield made
     finally:

@@ -66,7 +66,23 @@ def connect(
         raise explain(error, dsn) from error
     if not prepare or replication:
         connection.prepare_threshold = None
+    _speak_plainly(connection)
     return connection
+
+
+_READABLE = {"DateStyle": ("ISO", "ISO, YMD"), "IntervalStyle": ("postgres", "postgres")}
+"""Per setting what its value must begin with for the driver to read it, and what to set."""
+
+
+def _speak_plainly(connection: Connection) -> None:
+    """Undo what a database or role sets for dates, if the driver could not read them."""
+    for name, (beginning, wanted) in _READABLE.items():
+        current = connection.info.parameter_status(name)
+        if current is not None and not current.startswith(beginning):
+            text = sql.SQL("SET {} TO {}").format(sql.Identifier(name.lower()), sql.Literal(wanted))
+            connection.execute(text)
+            if not connection.autocommit:
+                connection.commit()
 
 
 def _escaped(value: str) -> str:
