@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 STEPS = (
     "roles", "identity", "copy", "indexes", "constraints", "rest", "analyze",
-    "large objects", "sequences", "subscribe", "follow",
+    "large objects", "sequences", "subscribe", "follow", "durable",
 )  # fmt: skip
 PAUSE = (
     "pause", "fence", "drain", "sequences", "large objects", "stop following", "way back",

@@ -163,20 +163,17 @@ def advance_slot(channel: Channel, at: Connection) -> Lsn:
 def subscribe(channel: Channel, at_origin: Connection, at: Connection) -> None:
     """Create the subscription, disabled, at the destination, on the slot as it stands.
 
-    With synchronous standbys at the destination each applied transaction waits for them:
-    otherwise the slot would move past changes that a failover there could lose.
+    It does not wait for synchronous standbys yet, so that it can catch up: see `make_durable`.
     """
     if _subscription_enabled(channel, at) is not None:
         return
     facts = observe_server(at)
     origin_major = at_origin.info.server_version // 10000
     options: list[sql.Composable] = [
-        sql.SQL("create_slot = false, copy_data = false, enabled = false, slot_name = {}").format(
-            sql.Literal(channel.name)
-        ),
-        sql.SQL("synchronous_commit = {}").format(
-            sql.SQL("on" if facts.has_synchronous_standbys else "off")
-        ),
+        sql.SQL(
+            "create_slot = false, copy_data = false, enabled = false,"
+            " synchronous_commit = off, slot_name = {}"
+        ).format(sql.Literal(channel.name)),
     ]
     if facts.major >= 14 and origin_major >= 14:
         # Huge transactions are sent while they run, not collected at the origin.
@@ -193,6 +190,20 @@ def subscribe(channel: Channel, at_origin: Connection, at: Connection) -> None:
             conninfo=sql.Literal(channel.origin.conninfo_for_peer(at_origin)),
             options=sql.SQL(", ").join(options),
         )
+
+
+def make_durable(channel: Channel, at: Connection, *, durable: bool = True) -> None:
+    """Let each applied transaction wait for the destination's synchronous standbys, or not.
+
+    The worker confirms what is flushed on its own server. Without this wait the slot could
+    move past changes that no standby has, and a failover there would lose them.
+    """
+    execute_composed(
+        at,
+        "ALTER SUBSCRIPTION {name} SET (synchronous_commit = {value})",
+        name=channel.identifier,
+        value=sql.SQL("on" if durable else "off"),
+    )
 
 
 def enable(channel: Channel, at: Connection) -> None:

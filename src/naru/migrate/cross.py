@@ -10,6 +10,7 @@ from naru.errors import DeadlineError, NaruError, RefusedError, StoppedError, Us
 from naru.migrate import channel as channels
 from naru.migrate import gates, switch
 from naru.migrate.channel import Channel
+from naru.migrate.durable import may_have_lost
 from naru.migrate.fence import check_exempt_role
 from naru.migrate.follow import observe_lag
 from naru.migrate.gates import Gate, GateFacts, Limits, PoolerView
@@ -115,6 +116,7 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
             other_wal_level=str(fetch_value(enter, "SHOW wal_level")),
             other_in_recovery=bool(fetch_value(enter, "SELECT pg_is_in_recovery()")),
             poolers=tuple(_view(pooled, plan) for pooled in plan.poolers),
+            failed_over=may_have_lost(record, enter),
         )
 
 

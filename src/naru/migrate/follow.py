@@ -15,6 +15,7 @@ from naru.migrate.record import Record
 from naru.migrate.sides import explained
 from naru.postgres import Connection, Lsn
 from naru.system import SILENT, Observer
+from naru.system.units import human_bytes
 
 CAUGHT_UP_BYTES = 1024 * 1024
 STUCK_SECONDS = 120.0
@@ -34,6 +35,11 @@ class Lag:
     connected: bool
     errors: int
     current: Lsn
+
+    @property
+    def position(self) -> int:
+        """Up to where everything has been applied."""
+        return self.current - self.bytes
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -72,21 +78,21 @@ def catch_up(record: Record, observer: Observer = SILENT) -> Lag:
     Raises StoppedError when nothing moves for two minutes, or when the slot is lost.
     """
     with record.live.connect("follow") as live, record.other.connect("follow") as other:
-        first = observe_lag(record, live, other)
-        best, moved_at = first.bytes, time.monotonic()
-        total = max(first.bytes, 1)
+        first = observe_lag(record, live, other).position
+        best, moved_at = first, time.monotonic()
         while True:
             lag = observe_lag(record, live, other)
             note_lag(record, lag)
             _must_flow(record, lag, moved_at)
+            total = max(1, lag.current - first)
             if lag.connected and lag.bytes <= CAUGHT_UP_BYTES:
                 observer.progress("following", total, total, "bytes")
                 return lag
-            if lag.bytes < best:
-                best, moved_at = lag.bytes, time.monotonic()
-            done = max(0, min(total - 1, total - lag.bytes))
+            if lag.position > best:
+                best, moved_at = lag.position, time.monotonic()
+            done = min(total - 1, max(0, lag.position - first))
             observer.progress(
-                "following", done, total, "bytes", detail=f"{lag.bytes:,} bytes behind"
+                "following", done, total, "bytes", detail=f"{human_bytes(lag.bytes)} behind"
             )
             time.sleep(_EVERY)
 

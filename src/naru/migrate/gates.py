@@ -49,7 +49,8 @@ class GateFacts:
     other_wal_level: str
     other_in_recovery: bool
     poolers: tuple[PoolerView, ...]
-    idle_only: bool = False
+    failed_over: bool = False
+    """The receiving side failed over while it could lose what it had applied."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,14 @@ def _flow_gates(facts: GateFacts, limits: Limits) -> list[Gate]:
             Gate(
                 "flow.lost", "shut", "the slot has lost WAL that it needed",
                 "begin again: `naru migrate abort`, then start with more max_slot_wal_keep_size",
+            )
+        )  # fmt: skip
+    if facts.failed_over:
+        gates.append(
+            Gate(
+                "flow.failed-over", "shut",
+                "the receiving server failed over while it was catching up: changes may be missing",
+                "naru migrate abort, and start again",
             )
         )  # fmt: skip
     if facts.lag_bytes > limits.lag_bytes:

@@ -111,6 +111,12 @@ def observe_server(connection: Connection) -> ServerFacts:
     return ServerFacts(*row)
 
 
+def timeline(connection: Connection) -> int:
+    """The timeline that the server writes; a failover or a switchover begins a new one."""
+    query = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())"
+    return int(str(fetch_value(connection, query))[:8], 16)
+
+
 def current_lsn(connection: Connection) -> Lsn:
     """The end of the WAL written so far, including what is not flushed yet."""
     return Lsn.parse(fetch_value(connection, "SELECT pg_catalog.pg_current_wal_insert_lsn()"))

@@ -25,6 +25,7 @@ from naru.migrate.archive import (
 )
 from naru.migrate.channel import Channel
 from naru.migrate.copy import copy_tables, plan
+from naru.migrate.durable import make_durable, note_timeline
 from naru.migrate.follow import catch_up
 from naru.migrate.globals import transfer_globals
 from naru.migrate.largeobjects import Notes, synchronise
@@ -75,6 +76,7 @@ class Start:
             Step("sequences", "sequences", self._sequences),
             Step("subscribe", "subscription", self._subscribe),
             Step("follow", "catching up", self._follow),
+            Step("durable", "safe from a failover", self._durable),
         ]
         perform(self._run, steps, tell=lambda step, state: self._observer.step(step.title, state))
 
@@ -244,6 +246,8 @@ class Start:
         record = self._record
         with record.source.connect("subscribe") as source:
             with record.target.connect("subscribe") as target:
+                if record.run.recall("timeline") is None:
+                    note_timeline(record, target)
                 for one in record.channels:
                     with explained(record.target, f"subscribing to {one.name}"):
                         channels.subscribe(one, source, target)
@@ -251,6 +255,10 @@ class Start:
 
     def _follow(self) -> None:
         catch_up(self._record, self._observer)
+
+    def _durable(self) -> None:
+        with explained(self._record.target, "making what is applied durable"):
+            make_durable(self._record, self._observer)
 
 
 class _Eager:

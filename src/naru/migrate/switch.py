@@ -23,7 +23,7 @@ from naru.migrate.fence import FenceState, lower_fence, observe_fence, raise_fen
 from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.parts import read_publishable
 from naru.migrate.sequences import Positions, read_sequences, set_sequences
-from naru.migrate.sides import Side, current_lsn, explained
+from naru.migrate.sides import Side, current_lsn, explained, observe_server
 from naru.postgres import Connection, Lsn, fetch_value
 from naru.system import SILENT, Deadline, Observer, wait_until
 from naru.traffic import Pooler
@@ -255,6 +255,8 @@ def settle(plan: SwitchPlan, run: Run) -> None:
     """After the clients: start the way back, and drop what brought the data here."""
     with plan.leave.connect("settle") as leave, plan.enter.connect("settle") as enter:
         with explained(plan.leave, "starting the way back"):
+            if observe_server(leave).has_synchronous_standbys:
+                channels.make_durable(plan.back, leave)
             channels.enable(plan.back, leave)
         for one in plan.forward:
             with explained(plan.enter, f"dropping subscription {one.name}"):
@@ -263,6 +265,7 @@ def settle(plan: SwitchPlan, run: Run) -> None:
                 channels.drop_origin(one, leave)
     run.remember("switches", plan.number)
     run.remember("at", plan.enter.role)
+    run.remember("durable", True)
     run.forget(SWITCH)
 
 

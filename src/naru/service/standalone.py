@@ -38,7 +38,7 @@ _SETTINGS = {
     "password_encryption": "scram-sha-256",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
-    "wal_sender_timeout": "10s",
+    "wal_sender_timeout": "60s",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
 
