@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,12 +75,16 @@ def start(
 
     Stopped at any point, the same command goes on from what is done.
     """
-    from naru.migrate import Bounds, SeenAt, Start, admit, begin_or_resume, observe_status
+    from naru.migrate import Bounds, SeenAt, Start, admit, begin_or_resume, observe_status, sole
 
     found = parties(source, target, spec)
     leave, enter = both(found)
-    with journal_of(found) as journal, observer_for() as observer:
-        chosen = name or leave.database
+    chosen = name or leave.database
+    with (
+        journal_of(found) as journal,
+        sole(found.folder, chosen),
+        observer_for() as observer,
+    ):
         if journal.latest("migrate", chosen, open_only=True) is None:
             admit(
                 leave, enter, jobs=jobs, source_seen_at=source_seen_at,
@@ -133,10 +138,11 @@ def cutover(
     with journal_of(found) as journal:
         record = _open(found, journal, name)
         _must_be_at(record, "source")
-        _cross(
-            found, record, pooler, pooler_config, pooler_database,
-            pause_deadline, max_lag, jobs, no_verify, dry_run, yes, json,
-        )  # fmt: skip
+        with _sole(record):
+            _cross(
+                found, record, pooler, pooler_config, pooler_database,
+                pause_deadline, max_lag, jobs, no_verify, dry_run, yes, json,
+            )  # fmt: skip
 
 
 def rollback(
@@ -160,10 +166,11 @@ def rollback(
     with journal_of(found) as journal:
         record = _open(found, journal, name)
         _must_be_at(record, "target")
-        _cross(
-            found, record, pooler, pooler_config, pooler_database,
-            pause_deadline, max_lag, jobs, no_verify, dry_run, yes, json,
-        )  # fmt: skip
+        with _sole(record):
+            _cross(
+                found, record, pooler, pooler_config, pooler_database,
+                pause_deadline, max_lag, jobs, no_verify, dry_run, yes, json,
+            )  # fmt: skip
 
 
 def finish(
@@ -179,12 +186,15 @@ def finish(
 ) -> None:
     """Drop the way back. The source is left as it was before the migration."""
     from naru.migrate import finish as act
+    from naru.migrate import must_be_at
 
     found = parties(source, target, spec)
     with journal_of(found) as journal, observer_for() as observer:
         record = _open(found, journal, name)
+        must_be_at(record, "target", "finish")
         talk.confirm(f"drop the way back from {record.target} for good?", yes=yes)
-        _show_closing(act(record, keep_fence=keep_fence, observer=observer), json)
+        with _sole(record):
+            _show_closing(act(record, keep_fence=keep_fence, observer=observer), json)
 
 
 def abort(
@@ -205,17 +215,24 @@ def abort(
     found = parties(source, target, spec)
     with journal_of(found) as journal, observer_for() as observer:
         record = _open(found, journal, name)
-        what = "and drop the target database" if record.run.recall("made database") else ""
-        talk.confirm(f"give up migration {record.names.migration} {what}?", yes=yes)
+        what = " and drop the target database" if record.run.recall("made database") else ""
+        talk.confirm(f"give up migration {record.names.migration}{what}?", yes=yes)
         database = pooler_database or record.source.dsn.database
-        settle_pending(record, poolers_of(found, pooler, pooler_config, database), observer)
-        _show_closing(act(record, observer=observer), json)
+        with _sole(record):
+            settle_pending(record, poolers_of(found, pooler, pooler_config, database), observer)
+            _show_closing(act(record, observer=observer), json)
 
 
 def _open(found: Parties, journal: Journal, name: str | None) -> Record:
     from naru.migrate import SeenAt, resume
 
     return resume(journal, name, found.source, found.target, SeenAt())
+
+
+def _sole(record: Record) -> AbstractContextManager[None]:
+    from naru.migrate import sole
+
+    return sole(record.run.journal.path.parent, record.names.migration)
 
 
 def _must_be_at(record: Record, side: str) -> None:
@@ -284,9 +301,14 @@ def _show_crossing(crossing: Crossing, json: bool) -> None:
                 f" {len(verdict.tables)} tables, {verdict.seconds:.1f} s"
             )
     if verdict is not None and not verdict.same:
+        differing = [one.table for one in verdict.tables if not one.same]
+        named = f": {', '.join(differing[:5])}" if differing else ""
+        more = f" and {len(differing) - 5} more tables" if len(differing) > 5 else ""
         raise RefusedError(
-            "the two sides differ at the moment of the switch",
-            remedy="see `naru verify`; `naru migrate rollback` takes the writes back",
+            f"the two sides differ at the moment of the switch{named}{more}; writes are at"
+            f" the {crossing.at}",
+            remedy="--json names keys and columns; `naru migrate"
+            f" {'rollback' if crossing.at == 'target' else 'cutover'}` moves the writes back",
         )
 
 

@@ -13,6 +13,7 @@ from naru.migrate.close import Closing, abort, finish
 from naru.migrate.cross import Crossing, Switcher, must_be_at, settle_pending
 from naru.migrate.follow import Lag, LagWatch
 from naru.migrate.gates import Gate, Limits
+from naru.migrate.hold import sole
 from naru.migrate.names import Names, Relation
 from naru.migrate.record import Record, SeenAt, begin_or_resume, resume
 from naru.migrate.start import Bounds, Start
@@ -45,4 +46,5 @@ __all__ = [
     "observe_status",
     "resume",
     "settle_pending",
+    "sole",
 ]

@@ -22,6 +22,7 @@ from typing import Any
 from naru.errors import NaruError
 from naru.journal import Journal, Run
 from naru.migrate.channel import Channel
+from naru.migrate.hold import sole
 from naru.migrate.sides import Side
 from naru.migrate.switch import SWITCH, PooledDatabase, SwitchPlan, complete, undo
 from naru.postgres import Dsn
@@ -31,6 +32,9 @@ from naru.traffic import PgBouncer
 _OVER = b"over\n"
 _MARGIN_SECONDS = 30.0
 """Beyond the pause's own deadline, after which a hanging naru is taken for dead."""
+
+_TURN_SECONDS = 600.0
+"""How long to wait for a command that came first: it puts the switch right itself."""
 
 
 @contextlib.contextmanager
@@ -118,10 +122,12 @@ def watch() -> None:
     else:
         with contextlib.suppress(ProcessLookupError):
             os.kill(document["parent"], signal.SIGKILL)
-    with Journal(Path(document["journal"])) as journal:
+    path = Path(document["journal"])
+    with Journal(path) as journal:
         run = Run(journal, document["run"])
         try:
-            resolve(plan, run)
+            with sole(path.parent, run.name, _TURN_SECONDS):
+                resolve(plan, run)
         except Exception as error:
             # Nobody reads this process's output; the journal is where it will be looked for.
             run.event("guard.failed", f"{type(error).__name__}: {error}")
@@ -134,7 +140,7 @@ def resolve(plan: SwitchPlan, run: Run) -> str:
     `none` if no switch was in hand, `completed` if it was committed, else `undone`.
     """
     record = run.recall(SWITCH)
-    if record is None:
+    if record is None or record["number"] != plan.number:
         return "none"
     if record["phase"] == "committed":
         complete(plan, run)

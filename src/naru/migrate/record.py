@@ -99,17 +99,33 @@ def begin_or_resume(journal: Journal, name: str, source: Dsn, target: Dsn, seen:
 def resume(
     journal: Journal, name: str | None, source: Dsn | None, target: Dsn | None, seen: SeenAt
 ) -> Record:
-    """The open migration `name` (or the only one). Raises UsageError if there is none.
+    """The open migration `name`, or of these databases, or the only one.
 
     Without given databases those of its start are used: only passwords are not kept.
+    Raises UsageError if there is none, or more than one that could be meant.
     """
-    run = journal.latest(KIND, name, open_only=True)
+    run = _find_open(journal, name, source, target)
     if run is None:
         what = f"migration {name!r}" if name else "migration"
         raise UsageError(
             f"no {what} is under way in {journal.path.parent}", remedy="begin: naru migrate start"
         )
     return _record(run, run.name, source, target, seen)
+
+
+def _find_open(
+    journal: Journal, name: str | None, source: Dsn | None, target: Dsn | None
+) -> Run | None:
+    found = [run for run in journal.runs() if run.kind == KIND and run.ended is None]
+    if name is not None:
+        found = [run for run in found if run.name == name]
+    if source is not None and target is not None:
+        wanted = [_where(source), _where(target)]
+        found = [run for run in found if _where_of(run) == wanted] or found
+    if len(found) > 1:
+        names = ", ".join(repr(run.name) for run in found)
+        raise UsageError(f"several migrations are under way: {names}", remedy="choose by --name")
+    return found[0] if found else None
 
 
 def _record(run: Run, name: str, source: Dsn | None, target: Dsn | None, seen: SeenAt) -> Record:
@@ -123,7 +139,7 @@ def _record(run: Run, name: str, source: Dsn | None, target: Dsn | None, seen: S
         if given is not None and _where(given) != _where(begun):
             raise UsageError(
                 f"migration {name!r} is under way with the {role} {begun}, not {given}",
-                remedy="finish or abort it first, or give this one another --name",
+                remedy="give the same addresses; or finish or abort it; or choose another --name",
             )
         sides.append(Side.of(role, given or begun, seen_at or seen_before))
     return Record(run, Names(name), sides[0], sides[1])
@@ -135,6 +151,10 @@ class SeenAt:
 
     source: str | None = None
     target: str | None = None
+
+
+def _where_of(run: Run) -> list[tuple[str, int, str]]:
+    return [_where(Dsn(run.recall(role))) for role in ("source", "target")]
 
 
 def _plain(dsn: Dsn) -> dict[str, Any]:
