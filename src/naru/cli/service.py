@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from naru.cli import talk
-from naru.cli.options import JsonOption, SpecOption, spec_of
+from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
 from naru.errors import NaruError
 
 if TYPE_CHECKING:
+    from naru.journal import Run
     from naru.lab.environment import Environment
     from naru.service import ServiceStatus
+    from naru.system import Observer
     from naru.traffic import PoolerFacts
 
 app = typer.Typer(help="Run the highly available service.", no_args_is_help=True)
@@ -28,12 +33,7 @@ def group() -> None:
 @app.command()
 def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     """Members, roles, timeline, lag, endpoints, pool. Exit code 1 when writes stand still."""
-    from naru.ground import state_folder
-    from naru.lab.environment import Environment
-
-    declared, file = spec_of(spec)
-    environment = Environment(declared, state_folder(file))
-    environment.must_be_up()
+    environment = _running(spec)
     found, pools = environment.service.status(), _pools(environment)
     if json:
         document = found.to_json()
@@ -42,6 +42,75 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     else:
         _print(found, pools)
     raise typer.Exit(1 if found.protection.level == "none" else 0)
+
+
+PauseOption = Annotated[
+    float,
+    typer.Option("--pause-seconds", min=0.1, help="How long open transactions may take to end."),
+]
+
+
+@app.command()
+def switchover(
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="MEMBER", help="Who takes over.")
+    ] = None,
+    spec: SpecOption = None,
+    pause_seconds: PauseOption = 5.0,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Make another member the primary. Clients of the pool wait; none of them gets an error.
+
+    Who takes over is a synchronous standby; by default the closest one.
+    """
+    from naru.service import plan_switchover, switch_over
+
+    environment = _running(spec)
+    service = environment.service
+    plan = plan_switchover(service.status(), to)
+    for warning in plan.warnings:
+        talk.say(f"note: {warning}")
+    talk.confirm(f"make {plan.enter} the primary instead of {plan.leave}", yes=yes)
+    with _noted(environment, "switchover") as (run, observer):
+        held = environment.pool.holding_service(service, pause_seconds)
+        done = switch_over(service, plan, held, observer=observer)
+        for name, value in done.to_json().items():
+            run.figure(name, value, "ms" if name == "held_ms" else "")
+    if json:
+        talk.put_json(done.to_json())
+        return
+    talk.put(f"primary     {done.leave} → {done.enter}")
+    for name, ms in done.steps.items():
+        talk.put(f"{name:<12}{ms:8.1f} ms")
+    talk.put(f"{'held':<12}{done.held_ms:8.1f} ms")
+
+
+def _running(spec: Path | None) -> Environment:
+    """The environment of `--spec`. Raises UsageError unless it is up."""
+    from naru.ground import state_folder
+    from naru.lab.environment import Environment
+
+    declared, file = spec_of(spec)
+    environment = Environment(declared, state_folder(file))
+    environment.must_be_up()
+    return environment
+
+
+@contextlib.contextmanager
+def _noted(environment: Environment, what: str) -> Iterator[tuple[Run, Observer]]:
+    """A run in the journal for planned work, with how it ended."""
+    from naru.cli.progress import observer_for
+    from naru.journal import Journal
+
+    with Journal.in_folder(environment.ground.folder) as journal, observer_for() as observer:
+        run = journal.begin("service", what)
+        outcome = "failed"
+        try:
+            yield run, observer
+            outcome = "done"
+        finally:
+            run.end(outcome)
 
 
 def _pools(environment: Environment) -> list[PoolerFacts]:

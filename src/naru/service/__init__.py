@@ -12,6 +12,7 @@ from naru.service.haproxy import Endpoint
 from naru.service.protection import Protection, ProtectionFacts, judge
 from naru.service.standalone import Standalone
 from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
+from naru.service.switchover import Switchover, SwitchoverPlan, plan_switchover, switch_over
 
 __all__ = [
     "Endpoint",
@@ -23,5 +24,9 @@ __all__ = [
     "Service",
     "ServiceStatus",
     "Standalone",
+    "Switchover",
+    "SwitchoverPlan",
     "judge",
+    "plan_switchover",
+    "switch_over",
 ]

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from naru.errors import UnreachableError, UsageError
 from naru.ground import Ground, Program, clear_stale_pid_file
@@ -111,6 +111,11 @@ class Service:
         """The superuser, through the endpoint for writes; default the service's database."""
         return self._dsn(self.layout.address, self._spec.service.port, database)
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the endpoint for writes, on this ground."""
+        return self.layout.address, self.layout.write_port
+
     def reader(self, database: str | None = None) -> Dsn:
         """The superuser, through the endpoint for reads."""
         return self._dsn(self.layout.address, self._spec.service.read_port, database)
@@ -151,6 +156,19 @@ class Service:
             raise UsageError(f"no postmaster runs for {name}")
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def write_nodes(self) -> tuple[str, ...]:
+        """Which nodes the write endpoint leads to now."""
+        return haproxy.endpoints(self.layout, self._stats_socket)[0].nodes
+
+    def command(self, name: str, method: str, path: str, document: Any, *, seconds: float) -> None:
+        """Tell the Patroni of node `name` to do something. Raises ServerError when it refuses."""
+        node = self._node(name)
+        rest.send(
+            method, node.address, node.rest_port, path, document,
+            user=REST_USER, password=self._ground.secrets.password("service-rest"),
+            seconds=seconds,
+        )  # fmt: skip
 
     def slot_survives(self, slot: str) -> bool:
         """True when every standby has the failover slot `slot` so that a failover keeps it.

@@ -12,7 +12,8 @@ from naru.service.layout import Layout, Node
 from naru.service.protection import Protection, ProtectionFacts, judge
 
 _SECONDS = 2.0
-_SYNCHRONOUS = {"sync_standby", "quorum_standby"}
+SYNCHRONOUS = frozenset({"sync_standby", "quorum_standby"})
+"""Roles of standbys that commits may wait for."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _facts(members: tuple[MemberStatus, ...], health: list[bool]) -> ProtectionF
         members=len(members),
         primaries=tuple(one.name for one in members if one.role == "primary"),
         synchronous=tuple(
-            one.name for one in members if one.role in _SYNCHRONOUS and one.state == "streaming"
+            one.name for one in members if one.role in SYNCHRONOUS and one.state == "streaming"
         ),
         streaming=tuple(one.name for one in members if one.state == "streaming"),
         etcd_healthy=sum(health),

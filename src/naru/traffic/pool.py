@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from naru.errors import MissingToolError, UnreachableError
 from naru.ground import Ground, Program
 from naru.postgres import Dsn, scram_secret
+from naru.service import Service
 from naru.spec import Spec
 from naru.system import write_atomically
 from naru.traffic.console import Console
+from naru.traffic.hold import holding
 from naru.traffic.inifile import quoted
 from naru.traffic.pgbouncer import PgBouncer
 from naru.traffic.users import parse_users, read_secrets, render_users
@@ -124,6 +127,21 @@ class Pool:
         if self._answers():
             self._reload()
         return sorted(secrets)
+
+    def leading_to(self, address: tuple[str, int]) -> tuple[str, ...]:
+        """The databases of the spec that the pool sends to `address` now."""
+        names = sorted({self._spec.source.database, self._spec.service.database})
+        facts = [self.pooler.observe(name) for name in names]
+        return tuple(one.database for one in facts if (one.host, one.port) == address)
+
+    def holding_service(self, service: Service, seconds: float) -> AbstractContextManager[None]:
+        """Hold back what the pool sends to `service`; see `naru.traffic.holding`."""
+        return holding(
+            self.pooler,
+            lambda: self.leading_to(service.address),
+            seconds=seconds,
+            ready=service.writer("postgres"),
+        )
 
     @property
     def _folder(self) -> Path:
