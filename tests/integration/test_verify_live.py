@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import uuid
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner
 
+from naru.cli.main import app
 from naru.errors import UsageError
 from naru.postgres import Dsn, LocalServer, connect, fetch_value
 from naru.system import wait_until
-from naru.verify import Options, SequenceState, compare
+from naru.verify import LagMeter, Options, SequenceState, compare
 
 pytestmark = pytest.mark.integration
 
@@ -145,3 +148,42 @@ def test_at_a_snapshot_later_changes_do_not_count(pair: Pair) -> None:
     assert verdict.rows == 3500
     assert now.tables[0].found == 3000
     assert len(now.tables[0].differences) == Options().max_differences
+
+
+def test_the_lag_is_that_of_the_slot_and_of_the_rows(pair: Pair) -> None:
+    stamp = "CREATE TABLE users (updated_at timestamptz); INSERT INTO users VALUES ('{}')"
+    execute(pair.source, stamp.format("2024-02-29 12:00+09"))
+    execute(pair.target, stamp.format("2024-02-29 10:59+08"))
+    with LagMeter(pair.source, pair.target) as meter:
+        seen = meter.look()
+        (channel,) = seen.channels
+        assert (channel.slot, channel.origin, channel.flows) == (pair.slot, "source", True)
+        assert [(table.table, table.seconds) for table in seen.tables] == [('"public"."users"', 60)]
+        assert (seen.level(61, 300), seen.level(60, 300)) == ("ok", "warning")
+        execute(pair.target, sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(subscription(pair)))
+        wait_until(lambda: not meter.look(tables=False).channels[0].connected, "it to stop", 30)
+        execute(pair.source, "INSERT INTO journal SELECT n, 1 FROM generate_series(1, 9999) n")
+        behind = meter.look(tables=False)
+        assert behind.level(60, 300) == "critical"
+        assert (behind.bytes or 0) > 100_000
+        execute(pair.target, sql.SQL("ALTER SUBSCRIPTION {} ENABLE").format(subscription(pair)))
+        wait_until(lambda: (meter.look(tables=False).bytes or 0) < 50_000, "it to catch up", 60)
+
+
+def test_the_command_measures_the_lag_once_or_again_and_again(pair: Pair) -> None:
+    words = ["lag", "--source", pair.source.conninfo(), "--target", pair.target.conninfo()]
+    once = CliRunner().invoke(app, [*words, "--json"])
+    assert once.exit_code == 0
+    assert json.loads(once.stdout)["channels"][0]["slot"] == pair.slot
+    often = CliRunner().invoke(app, [*words, "--watch", "--looks", "3", "--every", "0.1"])
+    assert often.exit_code == 0
+    assert [line.split(":")[0] for line in often.stdout.splitlines()] == ["ok"] * 3
+
+
+def subscription(pair: Pair) -> sql.Identifier:
+    return sql.Identifier(pair.slot)
+
+
+def execute(dsn: Dsn, statement: str | sql.Composed) -> None:
+    with connect(dsn, purpose="test") as connection:
+        connection.execute(statement.encode() if isinstance(statement, str) else statement)

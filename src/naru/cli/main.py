@@ -14,6 +14,7 @@ from naru.cli import drill, environment, service, talk
 from naru.cli.demo import demo
 from naru.cli.doctor import doctor
 from naru.cli.init import init
+from naru.cli.lag import lag
 from naru.cli.migrate import migrate
 from naru.cli.report import report
 from naru.cli.verify import verify
@@ -34,6 +35,7 @@ app.command()(environment.status)
 app.add_typer(service.app, name="service")
 app.add_typer(drill.app, name="drill")
 app.command()(verify)
+app.command()(lag)
 app.command()(report)
 app.add_typer(migrate)
 app.command()(demo)

@@ -1,12 +1,13 @@
 """Are two databases the same: schema, rows, sequences, large objects, exactly.
 
-The room reads two databases and gives a verdict that names every difference; it writes
-nothing, and knows nothing of who moved the data.
+The room reads two databases and gives a verdict that names every difference, or says how
+far one is behind the other; it knows nothing of who moved the data.
 """
 
 from __future__ import annotations
 
 from naru.verify.compare import compare
+from naru.verify.lag import ChannelLag, LagMeter, ReplicationLag, TableLag
 from naru.verify.options import Options
 from naru.verify.sequences import read_sequences
 from naru.verify.verdict import (
@@ -21,13 +22,17 @@ from naru.verify.verdict import (
 )
 
 __all__ = [
+    "ChannelLag",
+    "LagMeter",
     "LargeObjectDifference",
     "LargeObjectVerdict",
     "Options",
+    "ReplicationLag",
     "RowDifference",
     "SchemaDifference",
     "SequenceDifference",
     "SequenceState",
+    "TableLag",
     "TableVerdict",
     "Verdict",
     "compare",
