@@ -105,13 +105,18 @@ def status(
     spec: SpecOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the step, the rows copied, the lag in bytes and seconds, and the WAL held back."""
+    """Show the step, the rows copied, the lag in bytes and seconds, and the WAL held back.
+
+    Exit code 3 if a side does not answer, 1 if changes do not flow as they should.
+    """
     from naru.migrate import observe_status
 
     found = parties(source, target, spec)
     with journal_of(found) as journal:
         seen = observe_status(_open(found, journal, name))
     _show_status(seen, json)
+    if seen.problem:
+        raise typer.Exit(1 if seen.lag else 3)
 
 
 def cutover(

@@ -41,6 +41,7 @@ class Channel:
 class ChannelFacts:
     """How a channel is doing."""
 
+    name: str
     exists: bool
     enabled: bool
     connected: bool
@@ -282,9 +283,10 @@ def observe(channel: Channel, at_origin: Connection, at_destination: Connection)
     if row is None:
         current = fetch_value(at_origin, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text")
         return ChannelFacts(
-            False, bool(enabled), False, None, Lsn.parse(current), 0, "lost", 0, 0.0
+            channel.name, False, bool(enabled), False, None, Lsn.parse(current), 0, "lost", 0, 0.0
         )
     return ChannelFacts(
+        name=channel.name,
         exists=enabled is not None,
         enabled=bool(enabled),
         connected=bool(row[4]),

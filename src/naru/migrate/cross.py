@@ -19,6 +19,7 @@ from naru.migrate.largeobjects import Notes
 from naru.migrate.parts import read_publishable
 from naru.migrate.record import Record
 from naru.migrate.sequences import Positions
+from naru.migrate.sides import explained
 from naru.migrate.switch import Frozen, PooledDatabase, SwitchPlan
 from naru.postgres import Connection, fetch_value
 from naru.system import SILENT, Observer
@@ -95,8 +96,12 @@ def settle_pending(record: Record, poolers: tuple[PooledDatabase, ...], observer
 
 
 def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
-    """Read everything that the gates look at."""
-    with plan.leave.connect("gates") as leave, plan.enter.connect("gates") as enter:
+    """Read everything that the gates look at; a small change is sent to see it arrive."""
+    with (
+        plan.leave.connect("gates") as leave,
+        plan.enter.connect("gates") as enter,
+        explained(plan.leave, "looking at the gates"),
+    ):
         check_exempt_role(leave, plan.leave)
         lag = observe_lag(record, leave, enter)
         known = record.run.recall(f"fingerprint.{plan.leave.role}")
@@ -104,14 +109,15 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
             known = record.run.recall("fingerprint")
         now = gates.schema_fingerprint(leave)
         return GateFacts(
-            connected=lag.connected,
+            flow_problem=lag.problem,
+            arrived=lag.problem is None and switch.does_flow(plan, leave, enter),
             lag_bytes=lag.bytes,
             apply_errors=lag.errors,
-            wal_status=lag.wal_status,
             long_transactions=gates.long_transactions(leave),
             prepared_transactions=gates.prepared_transactions(leave),
             changed_catalogs=gates.changed(known, now) if known else (),
             unfollowed_tables=_unfollowed(plan, leave),
+            unlogged_tables=gates.unlogged_tables(leave),
             foreign_writers=gates.clients(enter),
             other_wal_level=str(fetch_value(enter, "SHOW wal_level")),
             other_in_recovery=bool(fetch_value(enter, "SELECT pg_is_in_recovery()")),

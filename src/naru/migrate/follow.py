@@ -36,10 +36,38 @@ class Lag:
     errors: int
     current: Lsn
 
+    disabled: tuple[str, ...] = ()
+    """Subscriptions that somebody has disabled, or dropped."""
+
     @property
     def position(self) -> int:
         """Up to where everything has been applied."""
         return self.current - self.bytes
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """What keeps changes from flowing and what to do about it, as far as can be seen."""
+        if self.wal_status == "lost":
+            return "the slot is gone, or has lost WAL", (
+                "`naru migrate abort`, raise max_slot_wal_keep_size, and start again"
+            )
+        if self.disabled:
+            name = self.disabled[0]
+            return f"subscription {name} is disabled, or gone", (
+                f'ALTER SUBSCRIPTION "{name}" ENABLE on the receiving side; if it is gone,'
+                " abort and start again"
+            )
+        if not self.connected and self.errors:
+            return f"applying fails ({self.errors} times so far)", (
+                "the receiving server's log names the table and the row: take away what is in"
+                " the way there, and it goes on by itself"
+            )
+        if not self.connected:
+            return "no worker of the receiving server reads the slot", (
+                "see that server's log: it must reach this one, and have a worker free"
+                " (max_logical_replication_workers)"
+            )
+        return None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -49,6 +77,7 @@ class Lag:
             "wal_status": self.wal_status,
             "connected": self.connected,
             "errors": self.errors,
+            "disabled": list(self.disabled),
             "current_lsn": str(self.current),
         }
 
@@ -64,6 +93,7 @@ def combine(facts: Sequence[ChannelFacts]) -> Lag:
         connected=bool(facts) and all(one.connected for one in facts),
         errors=sum(one.errors for one in facts),
         current=max((one.current for one in facts), default=Lsn(0)),
+        disabled=tuple(one.name for one in facts if not one.enabled),
     )
 
 
@@ -109,10 +139,12 @@ def _must_flow(record: Record, lag: Lag, moved_at: float) -> None:
             remedy="raise max_slot_wal_keep_size, `naru migrate abort`, and start again",
         )
     if time.monotonic() - moved_at > STUCK_SECONDS:
+        text, remedy = lag.problem or (
+            "changes arrive too slowly", "see what that server is busy with, and its log"
+        )  # fmt: skip
         raise StoppedError(
-            f"{record.other}: following makes no progress ({lag.bytes:,} bytes behind,"
-            f" {lag.errors} errors)",
-            remedy="the reason is in that server's log; mend it and run the same command again",
+            f"{record.other}: following makes no progress ({lag.bytes:,} bytes behind): {text}",
+            remedy=f"{remedy}; then run the same command again",
         )
 
 

@@ -10,6 +10,9 @@ from naru.postgres import Connection, fetch_all, fetch_value
 
 Severity = Literal["shut", "warning"]
 
+ARRIVAL_SECONDS = 5.0
+"""How long a change may take to the other side for a switch to be worth beginning."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -34,16 +37,19 @@ class PoolerView:
 class GateFacts:
     """Everything that decides whether a switch may begin."""
 
-    connected: bool
+    flow_problem: tuple[str, str] | None
+    """What keeps changes from flowing and its remedy, or None: see `Lag.problem`."""
+    arrived: bool
+    """Whether a change made just now has reached the other side."""
     lag_bytes: int
     apply_errors: int
-    wal_status: str
     long_transactions: tuple[tuple[int, float, str], ...]
     """On the side that takes writes: pid, age in seconds, application."""
     prepared_transactions: tuple[str, ...]
     changed_catalogs: tuple[str, ...]
     """What DDL has touched since the copy began."""
     unfollowed_tables: tuple[str, ...]
+    unlogged_tables: tuple[str, ...]
     foreign_writers: tuple[str, ...]
     """Client sessions on the other side that are none of ours."""
     other_wal_level: str
@@ -76,26 +82,15 @@ def decide(facts: GateFacts, limits: Limits) -> tuple[Gate, ...]:
 
 def _flow_gates(facts: GateFacts, limits: Limits) -> list[Gate]:
     gates: list[Gate] = []
-    if not facts.connected:
+    if facts.flow_problem is not None:
+        text, remedy = facts.flow_problem
+        gates.append(Gate("flow.stopped", "shut", text, remedy))
+    elif not facts.arrived:
         gates.append(
             Gate(
-                "flow.stopped", "shut", "changes do not flow: no worker reads the slot",
-                "look at `naru migrate status` and the receiving server's log",
-            )
-        )  # fmt: skip
-    if facts.wal_status == "lost":
-        gates.append(
-            Gate(
-                "flow.lost", "shut", "the slot has lost WAL that it needed",
-                "begin again: `naru migrate abort`, then start with more max_slot_wal_keep_size",
-            )
-        )  # fmt: skip
-    if facts.failed_over:
-        gates.append(
-            Gate(
-                "flow.failed-over", "shut",
-                "the receiving server failed over while it was catching up: changes may be missing",
-                "naru migrate abort, and start again",
+                "flow.slow", "shut",
+                f"a change made now did not arrive within {ARRIVAL_SECONDS:g} s",
+                "look at the receiving server's log and load; try again when it keeps up",
             )
         )  # fmt: skip
     if facts.lag_bytes > limits.lag_bytes:
@@ -140,8 +135,7 @@ def _drift_gates(facts: GateFacts) -> list[Gate]:
     gates = [
         Gate(
             "drift.ddl", "shut", f"the schema has changed since the copy began: {what}",
-            "make the same change on the other side and take the new state with"
-            " `naru migrate cutover --accept-ddl`, or abort and start again",
+            "undo the change, or `naru migrate abort` and start again",
         )
         for what in facts.changed_catalogs
     ]  # fmt: skip
@@ -151,6 +145,14 @@ def _drift_gates(facts: GateFacts) -> list[Gate]:
             "drop it, or abort and start again",
         )
         for name in facts.unfollowed_tables
+    ]  # fmt: skip
+    gates += [
+        Gate(
+            "drift.unlogged", "warning",
+            f"table {name} is unlogged: what was written to it since the copy stays behind",
+            "fill it anew after the switch, if its content matters",
+        )
+        for name in facts.unlogged_tables
     ]  # fmt: skip
     return gates
 
@@ -222,6 +224,21 @@ def prepared_transactions(connection: Connection) -> tuple[str, ...]:
     """Prepared transactions of this database."""
     query = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()"
     return tuple(row[0] for row in fetch_all(connection, query))
+
+
+def unlogged_tables(connection: Connection) -> tuple[str, ...]:
+    """Tables whose changes are in no WAL, so that nothing can follow them."""
+    rows = fetch_all(
+        connection,
+        """
+        SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND n.nspname <> %s
+        ORDER BY 1 LIMIT 20
+        """,
+        [OWN_SCHEMA],
+    )
+    return tuple(row[0] for row in rows)
 
 
 def clients(connection: Connection) -> tuple[str, ...]:

@@ -47,11 +47,15 @@ class Side:
 
     def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
         """A connection for work of ours, with our session settings."""
-        return connect(self.dsn, purpose=purpose, autocommit=autocommit, settings=SESSION)
+        connection = connect(self.dsn, purpose=purpose, autocommit=True, settings=SESSION)
+        with explained(self, "setting up a session"):
+            stay(connection)
+        connection.autocommit = autocommit
+        return connection
 
     def replication(self, purpose: str) -> Connection:
         """A logical replication connection that no timeout ends while it idles."""
-        return connect(
+        connection = connect(
             self.dsn,
             purpose=purpose,
             replication=True,
@@ -61,6 +65,9 @@ class Side:
                 "idle_in_transaction_session_timeout": "0",
             },
         )
+        with explained(self, "setting up a session"):
+            stay(connection)
+        return connection
 
     def conninfo_for_peer(self, connection: Connection) -> str:
         """The connection string, with the password that `connection` used.
@@ -77,6 +84,15 @@ class Side:
 
     def __str__(self) -> str:
         return f"{self.role} {self.dsn}"
+
+
+def stay(connection: Connection) -> None:
+    """Switch off the timeouts that only newer servers know: they may be set for everybody."""
+    version = connection.info.server_version
+    if version >= 170000:
+        connection.execute("SET idle_session_timeout = 0; SET transaction_timeout = 0")
+    elif version >= 140000:
+        connection.execute("SET idle_session_timeout = 0")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,10 @@ State = Literal["copying", "following", "switching", "crossed", "stopped"]
 
 @dataclass(frozen=True)
 class Status:
-    """One look at a migration; None where a side could not be asked."""
+    """One look at a migration; None where a side could not be asked.
+
+    `problem` says which side does not answer, or why changes do not flow.
+    """
 
     name: str
     source: str
@@ -69,6 +72,7 @@ def observe_status(record: Record) -> Status:
                 if record.run.is_done("subscribe"):
                     lag = observe_lag(record, live, other)
                     note_lag(record, lag)
+                    problem = ": ".join(lag.problem) if lag.problem else None
     except NaruError as error:
         problem = error.message
     steps = record.run.steps()

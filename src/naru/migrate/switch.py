@@ -20,6 +20,7 @@ from naru.journal import Run
 from naru.migrate import channel as channels
 from naru.migrate.channel import Channel
 from naru.migrate.fence import FenceState, lower_fence, observe_fence, raise_fence
+from naru.migrate.gates import ARRIVAL_SECONDS
 from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.parts import read_publishable
 from naru.migrate.sequences import Positions, read_sequences, set_sequences
@@ -125,9 +126,9 @@ def arm(plan: SwitchPlan) -> None:
 
 def disarm(plan: SwitchPlan) -> None:
     """Take the way back away again. Harmless where there is none."""
-    with plan.leave.connect("disarm") as leave:
+    with plan.leave.connect("disarm") as leave, explained(plan.leave, "taking the way back away"):
         channels.drop_destination(plan.back, leave)
-    with plan.enter.connect("disarm") as enter:
+    with plan.enter.connect("disarm") as enter, explained(plan.enter, "taking the way back away"):
         channels.drop_origin(plan.back, enter)
 
 
@@ -192,7 +193,31 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
 
 
 def _drain(plan: SwitchPlan, leave: Connection, enter: Connection, deadline: Deadline) -> Lsn:
-    """Wait until everything written at the side to leave is durable at the other.
+    """Wait until everything written at the side to leave is durable at the other."""
+    try:
+        return _await_applied(plan, leave, enter, deadline.left)
+    except DeadlineError:
+        raise DeadlineError(
+            f"{plan.enter}: the last changes were not applied within the pause",
+            remedy="clients go on at the old side; try again when the lag is small",
+        ) from None
+
+
+def does_flow(plan: SwitchPlan, leave: Connection, enter: Connection) -> bool:
+    """True if a change made now is applied within `ARRIVAL_SECONDS`.
+
+    A rehearsal of the drain while clients still work: a worker that fails over and over
+    may look connected at any one moment.
+    """
+    try:
+        _await_applied(plan, leave, enter, ARRIVAL_SECONDS)
+    except DeadlineError:
+        return False
+    return True
+
+
+def _await_applied(plan: SwitchPlan, leave: Connection, enter: Connection, seconds: float) -> Lsn:
+    """Wait until what has been written so far is confirmed, and give its end.
 
     The worker there confirms what is flushed, and may sleep for some hundred milliseconds
     before it looks. So its WAL is flushed for it, and a message wakes it up. Messages also
@@ -203,7 +228,7 @@ def _drain(plan: SwitchPlan, leave: Connection, enter: Connection, deadline: Dea
     names = [one.name for one in plan.forward]
     nudged = time.monotonic()
 
-    def is_drained() -> bool:
+    def is_applied() -> bool:
         nonlocal nudged
         query = (
             "SELECT bool_and(confirmed_flush_lsn >= %s::pg_lsn) AND count(*) = %s"
@@ -217,14 +242,7 @@ def _drain(plan: SwitchPlan, leave: Connection, enter: Connection, deadline: Dea
             nudged = time.monotonic()
         return False
 
-    try:
-        wait_until(is_drained, "the last changes to be applied", max(0.001, deadline.left),
-                   every=_POLL)  # fmt: skip
-    except DeadlineError:
-        raise DeadlineError(
-            f"{plan.enter}: the last changes were not applied within the pause",
-            remedy="clients go on at the old side; try again when the lag is small",
-        ) from None
+    wait_until(is_applied, "the last changes to be applied", max(0.001, seconds), every=_POLL)
     return end
 
 
