@@ -113,8 +113,8 @@ def database(facts: Facts) -> Iterator[Finding]:
         yield found(
             "target.collation-missing",
             name,
-            "is used by columns and missing there",
-            "install the locale on the target's hosts, then SELECT"
+            "cannot be had there",
+            "install the locale (or a PostgreSQL with ICU) on the target's hosts, then SELECT"
             " pg_import_system_collations('pg_catalog')",
         )
     if state.reach_refused:

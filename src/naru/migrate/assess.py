@@ -14,6 +14,7 @@ from psycopg import sql
 from naru.errors import NotPermittedError
 from naru.migrate import identity
 from naru.migrate.catalog import read_objects
+from naru.migrate.collations import refused_collations
 from naru.migrate.database import has_begun, read_content
 from naru.migrate.decide import decide, identity_plan
 from naru.migrate.facts import SHOWN, Extension, Facts, Names, TargetState
@@ -139,7 +140,10 @@ def _read_target(here: Connection, there: Connection, source: Side, exists: bool
         begun=exists and has_begun(there),
         reach_refused=_try_reach(source, here, there),
         missing_roles=len(missing),
-        missing_collations=tuple(name for name in used if name not in have),
+        missing_collations=(
+            *(name for name in used if name not in have),
+            *refused_collations(here, there),
+        ),
     )
 
 
