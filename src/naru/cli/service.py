@@ -73,8 +73,8 @@ def switchover(
         talk.say(f"note: {warning}")
     talk.confirm(f"make {plan.enter} the primary instead of {plan.leave}", yes=yes)
     with _noted(environment, "switchover") as (run, observer):
-        held = environment.pool.holding_service(service, pause_seconds)
-        done = switch_over(service, plan, held, observer=observer)
+        hold = environment.pool.hold(service, pause_seconds)
+        done = switch_over(service, plan, hold, observer=observer)
         for name, value in done.to_json().items():
             run.figure(name, value, "ms" if name == "held_ms" else "")
     if json:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from naru.errors import UnreachableError, UsageError
 from naru.ground import Ground, Program, clear_stale_pid_file
 from naru.postgres import Dsn, Installation, connect, fetch_value, find_installation
-from naru.service import etcd, haproxy, patroni, rest
+from naru.service import etcd, haproxy, member_program, patroni, rest
 from naru.service.accounts import create_database_and_user
 from naru.service.layout import (
     REPLICATION_USER,
@@ -201,6 +201,10 @@ class Service:
     def _stats_socket(self) -> Path:
         return self._ground.socket_path("haproxy.sock")
 
+    @property
+    def _member_program(self) -> Path:
+        return self._ground.folder / "conf" / "member.py"
+
     def _passwords(self, layout: Layout) -> patroni.Passwords:
         secrets = self._ground.secrets
         found = patroni.Passwords(
@@ -247,6 +251,7 @@ class Service:
 
     def _place_members(self, layout: Layout, passwords: patroni.Passwords) -> None:
         """A new cluster begins with its first node; an old one with all, who know each other."""
+        self._write(self._member_program, Path(member_program.__file__).read_text())
         for node in layout.nodes:
             self._write_configuration(layout, node, passwords)
         if not self._founded.exists():
@@ -271,7 +276,7 @@ class Service:
             Program(
                 name=node.name,
                 host=node.host,
-                argv=(str(self._ground.python), "-m", "patroni", str(node.config)),
+                argv=(str(self._ground.python), str(self._member_program), str(node.config)),
                 priority=300,
                 stop_signal="TERM",
                 stop_seconds=60,

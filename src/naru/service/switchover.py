@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -102,9 +101,9 @@ class Switchover:
     leave: str
     enter: str
     steps: Mapping[str, float]
-    """Milliseconds of each step, in order; all but the first fall into the clients' wait."""
+    """Milliseconds of each step, in order; clients wait from `pause` to `resume`."""
     held_ms: float
-    """How long clients were held back, the pool's own pause included."""
+    """How long clients were held back."""
     at: float
     """When the hold began, since the epoch."""
 
@@ -133,6 +132,19 @@ class Stopwatch:
         self._since = now
 
 
+class Hold(Protocol):
+    """What keeps clients waiting, and lets them go on when its block is left, however that
+    happens; `naru.traffic.Hold` is one."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
 class Switchable(Protocol):
     """What is switched; `naru.service.Service` is one."""
 
@@ -146,33 +158,36 @@ class Switchable(Protocol):
 
 
 def switch_over(
-    service: Switchable,
-    plan: SwitchoverPlan,
-    held: AbstractContextManager[None],
-    *,
-    observer: Observer = SILENT,
+    service: Switchable, plan: SwitchoverPlan, hold: Hold, *, observer: Observer = SILENT
 ) -> Switchover:
-    """Carry out `plan` while `held` keeps clients waiting; they go on whatever happens.
+    """Carry out `plan` while clients are held; they go on whatever happens.
 
     They go on when the new primary takes writes, a standby confirms them, and the write
     endpoint leads there. Raises DeadlineError when clients cannot be held, or for the part
     that did not come about; ServerError when Patroni refuses.
     """
     watch = Stopwatch()
-    with connect(service.member(plan.leave, "postgres"), purpose="switchover") as leaving:
-        # What the checkpoint at shutdown has left to write is time that clients wait.
-        leaving.execute("CHECKPOINT")
-    with connect(service.member(plan.enter, "postgres"), purpose="switchover") as entering:
-        watch.lap("checkpoint")
+    _checkpoint(service.member(plan.leave, "postgres"))
+    watch.lap("checkpoint")
+    with connect(service.member(plan.enter, "postgres"), purpose="switchover") as entering, hold:
+        watch.lap("guard")
         at, began = time.time(), time.monotonic()
-        with held:
-            watch.lap("pause")
-            observer.note(f"clients wait; {plan.enter} takes over from {plan.leave}")
-            _promote(service, plan, entering)
-            watch.lap("promote")
-            _settle(service, plan, entering, watch)
+        hold.pause()
+        watch.lap("pause")
+        observer.note(f"clients wait; {plan.enter} takes over from {plan.leave}")
+        _promote(service, plan, entering)
+        watch.lap("promote")
+        _settle(service, plan, entering, watch)
+        hold.resume()
         watch.lap("resume")
-    return Switchover(plan.leave, plan.enter, watch.laps, (time.monotonic() - began) * 1000, at)
+        held_ms = (time.monotonic() - began) * 1000
+    return Switchover(plan.leave, plan.enter, watch.laps, held_ms, at)
+
+
+def _checkpoint(leaving: Dsn) -> None:
+    """What the checkpoint at shutdown has left to write is time that clients wait."""
+    with connect(leaving, purpose="switchover") as connection:
+        connection.execute("CHECKPOINT")
 
 
 def _promote(service: Switchable, plan: SwitchoverPlan, entering: Connection) -> None:

@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-from naru.traffic.hold import holding
+from naru.traffic.hold import Hold
 from naru.traffic.pgbouncer import PgBouncer
 from naru.traffic.pool import Pool, find_pgbouncer
 from naru.traffic.pooler import Pooler, PoolerFacts, must_be_pausable
 
 __all__ = [
+    "Hold",
     "PgBouncer",
     "Pool",
     "Pooler",
     "PoolerFacts",
     "find_pgbouncer",
-    "holding",
     "must_be_pausable",
 ]

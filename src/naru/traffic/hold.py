@@ -14,7 +14,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from naru.errors import DeadlineError, NaruError
@@ -33,29 +33,55 @@ there would get errors."""
 _RESUME_SECONDS = 60.0
 
 
-@contextlib.contextmanager
-def holding(
-    pooler: PgBouncer,
-    databases: Callable[[], Sequence[str]],
-    *,
-    seconds: float,
-    ready: Dsn,
-    longest_seconds: float = LONGEST_SECONDS,
-) -> Iterator[None]:
-    """Hold back new transactions of `databases` over the block; always let them go on after.
+class Hold:
+    """Clients of `databases` wait from `pause` to `resume`; leaving the block resumes as well.
 
-    Transactions under way have `seconds` to end; past them DeadlineError names who held it
-    up, and nothing has changed. `ready` is what a guard connects to before it resumes.
+    Entering starts the guard, which takes a moment and holds nobody back. `ready` is the
+    server that the guard waits for before it resumes.
     """
-    names = list(databases())
-    with _guarded(pooler, names, ready, longest_seconds):
-        try:
-            deadline = Deadline(seconds, "clients to end their transactions")
-            for name in names:
-                pooler.pause(name, deadline)
-            yield
-        finally:
-            _resume(pooler, names)
+
+    def __init__(
+        self,
+        pooler: PgBouncer,
+        databases: Sequence[str],
+        *,
+        seconds: float,
+        ready: Dsn,
+        longest_seconds: float = LONGEST_SECONDS,
+    ) -> None:
+        self._pooler = pooler
+        self._databases = list(databases)
+        self._seconds = seconds
+        self._ready = ready
+        self._longest_seconds = longest_seconds
+        self._guard = contextlib.ExitStack()
+        self._held = False
+
+    def __enter__(self) -> Hold:
+        self._guard.enter_context(
+            _guarded(self._pooler, self._databases, self._ready, self._longest_seconds)
+        )
+        return self
+
+    def pause(self) -> None:
+        """Hold new transactions back once those under way have ended.
+
+        Past the time given DeadlineError names who held it up, and all go on as before.
+        """
+        self._held = True
+        deadline = Deadline(self._seconds, "clients to end their transactions")
+        for name in self._databases:
+            self._pooler.pause(name, deadline)
+
+    def resume(self) -> None:
+        """Let clients go on; harmless when they do."""
+        if self._held:
+            _resume(self._pooler, self._databases)
+            self._held = False
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            self.resume()
 
 
 def _resume(pooler: PgBouncer, databases: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from naru.errors import MissingToolError, UnreachableError
@@ -14,7 +13,7 @@ from naru.service import Service
 from naru.spec import Spec
 from naru.system import write_atomically
 from naru.traffic.console import Console
-from naru.traffic.hold import holding
+from naru.traffic.hold import Hold
 from naru.traffic.inifile import quoted
 from naru.traffic.pgbouncer import PgBouncer
 from naru.traffic.users import parse_users, read_secrets, render_users
@@ -134,11 +133,11 @@ class Pool:
         facts = [self.pooler.observe(name) for name in names]
         return tuple(one.database for one in facts if (one.host, one.port) == address)
 
-    def holding_service(self, service: Service, seconds: float) -> AbstractContextManager[None]:
-        """Hold back what the pool sends to `service`; see `naru.traffic.holding`."""
-        return holding(
+    def hold(self, service: Service, seconds: float) -> Hold:
+        """Over what the pool sends to `service`; open transactions have `seconds` to end."""
+        return Hold(
             self.pooler,
-            lambda: self.leading_to(service.address),
+            self.leading_to(service.address),
             seconds=seconds,
             ready=service.writer("postgres"),
         )
