@@ -10,6 +10,7 @@ from psycopg import sql
 
 from naru.errors import NotPermittedError, RefusedError, ServerError
 from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.sides import PLAIN
 from naru.postgres import Connection, Dsn, connect, explain, fetch_all, fetch_one, fetch_value
 
 _DATABASE = """
@@ -70,13 +71,13 @@ def prepare_database(source: Dsn, target: Dsn) -> bool:
     One that exists must be empty of user objects, unless they are of a migration that has
     begun. Raises RefusedError if it is not, ServerError if its locale is unknown there.
     """
-    with connect(source, purpose="globals") as connection:
+    with connect(source, purpose="globals", settings=PLAIN) as connection:
         wanted = observe_database(connection)
     if _missing(target):
         with _maintenance(target) as connection:
             _create_database(connection, target, wanted)
         return True
-    with connect(target, purpose="globals") as connection:
+    with connect(target, purpose="globals", settings=PLAIN) as connection:
         _require_empty(connection, target)
         have = observe_database(connection)
     if have.encoding != wanted.encoding:
@@ -101,7 +102,7 @@ def observe_database(connection: Connection) -> DatabaseFacts:
 def _missing(target: Dsn) -> bool:
     """True if the target's server answers and has no such database."""
     try:
-        connect(target, purpose="globals").close()
+        connect(target, purpose="globals", settings=PLAIN).close()
     except NotPermittedError as error:
         if "does not exist" not in error.message:
             raise
@@ -112,9 +113,9 @@ def _missing(target: Dsn) -> bool:
 def _maintenance(target: Dsn) -> Connection:
     """A connection to a database of the target's server that certainly exists."""
     try:
-        return connect(target.with_(dbname="postgres"), purpose="globals")
+        return connect(target.with_(dbname="postgres"), purpose="globals", settings=PLAIN)
     except NotPermittedError:
-        return connect(target.with_(dbname="template1"), purpose="globals")
+        return connect(target.with_(dbname="template1"), purpose="globals", settings=PLAIN)
 
 
 def _create_database(connection: Connection, target: Dsn, facts: DatabaseFacts) -> None:

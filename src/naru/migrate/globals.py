@@ -30,6 +30,7 @@ from naru.migrate.roles import (
     observe_roles,
     plan_roles,
 )
+from naru.migrate.sides import PLAIN
 from naru.postgres import Connection, Dsn, connect, explain
 
 # Their values are lists of names, kept as already quoted text.
@@ -79,9 +80,9 @@ def transfer_roles(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -> 
     Passwords come as the secrets the source stores, if they may be read; they are kept
     out of the target's log as far as this login may. Roles that exist stay as they are.
     """
-    with connect(source, purpose="roles") as connection:
+    with connect(source, purpose="roles", settings=PLAIN) as connection:
         wanted = observe_roles(connection)
-    with connect(target, purpose="roles") as connection:
+    with connect(target, purpose="roles", settings=PLAIN) as connection:
         be_quiet(connection)
         have = observe_roles(connection, all_roles=True)
         plan = plan_roles(wanted, have, may_give=may_give_attributes(connection), without=without)
@@ -103,14 +104,14 @@ def transfer_database_settings(source: Dsn, target: Dsn, *, created: bool) -> li
 
     The owner of a database that was there before (`created` false) is left alone.
     """
-    with connect(source, purpose="globals") as connection:
+    with connect(source, purpose="globals", settings=PLAIN) as connection:
         facts = observe_database(connection)
         grants = read_grants(connection)
         settings = database_settings(connection)
     notices: list[str] = []
     name = sql.Identifier(target.database)
     database = f"database {target.database}"
-    with connect(target, purpose="globals") as connection:
+    with connect(target, purpose="globals", settings=PLAIN) as connection:
         have = observe_database(connection)
         texts = statements_about(name, facts, have, created, notices)
         texts += grant_statements(name, grants, read_grants(connection))

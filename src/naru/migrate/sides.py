@@ -12,16 +12,17 @@ from psycopg import sql
 
 from naru.postgres import Connection, Dsn, Lsn, connect, explain, fetch_one, fetch_value
 
-# Our own statements on a user's database never wait long for a lock and are never
-# ended by a timeout meant for applications.
-SESSION = {
+PLAIN = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
-    "lock_timeout": "5s",
     "default_transaction_read_only": "off",
-    "synchronous_commit": "on",
-    "search_path": "",
+    "default_transaction_isolation": "read committed",
+    "standard_conforming_strings": "on",
 }
+"""What every session of ours needs, whatever is set for everybody."""
+
+# Our own statements on a user's database never wait long for a lock.
+SESSION = {**PLAIN, "lock_timeout": "5s", "synchronous_commit": "on", "search_path": ""}
 
 
 @dataclass(frozen=True)

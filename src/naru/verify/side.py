@@ -32,6 +32,7 @@ _PINNED = {
     "lc_numeric": "C",
     "quote_all_identifiers": "off",
     "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
     "row_security": "off",
     "default_transaction_read_only": "on",
     "statement_timeout": "0",
