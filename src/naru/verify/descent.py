@@ -14,8 +14,9 @@ from dataclasses import dataclass
 Totals = dict[int, tuple[int, int]]
 """For each bucket how many rows it has, and the sum of their hashes."""
 
-FIRST_BITS = 10
+FIRST_BITS = 12
 MOST_BITS = 40
+_CROWDED_FROM = 10
 _MOST_BUCKETS = 1 << 16
 _ROWS_TO_STREAM = 20_000
 _ROWS_PER_BUCKET = 2_000
@@ -61,7 +62,7 @@ def next_step(bits: int, source: Totals, target: Totals) -> Refine | Stream:
     room = (_MOST_BUCKETS // max(1, len(wrong))).bit_length() - 1
     wanted = (suspects // max(1, len(wrong))).bit_length()
     more = min(room, wanted, FIRST_BITS, MOST_BITS - bits)
-    crowded = bits >= FIRST_BITS and len(wrong) * 2 > len(source.keys() | target.keys())
+    crowded = bits >= _CROWDED_FROM and len(wrong) * 2 > len(source.keys() | target.keys())
     if suspects <= _ROWS_TO_STREAM or more < 1 or crowded:
         return Stream()
     return Refine(bits + more)

@@ -54,17 +54,21 @@ class Statements:
         """Count and sum of hashes for each bucket of one part."""
         place = sql.SQL("place") if self.key else sql.SQL("hash")
         places = [sql.SQL("{} AS place").format(self._place())] if self.key else []
+        everything = sql.SQL("true")
+        # With a key, rows outside of the buckets are passed over before they are hashed.
+        before = within.holds(self._place()) if within and self.key else everything
         return sql.SQL(
             "SELECT {place} & {mask}, pg_catalog.count(*), pg_catalog.sum(hash)::text"
-            " FROM (SELECT {values} FROM {relation} WHERE {pages} OFFSET 0) AS rows"
+            " FROM (SELECT {values} FROM {relation} WHERE {pages} AND {before} OFFSET 0) AS rows"
             " WHERE {buckets} GROUP BY 1"
         ).format(
+            before=before,
             place=place,
             mask=sql.Literal((1 << bits) - 1),
             values=sql.SQL(", ").join([*places, sql.SQL("{} AS hash").format(self._row())]),
             relation=_leaf(part.relation),
             pages=_pages(part),
-            buckets=within.holds(place) if within else sql.SQL("true"),
+            buckets=within.holds(place) if within and not self.key else everything,
         )
 
     def rows(self, within: Buckets) -> sql.Composed:
