@@ -10,7 +10,7 @@ from naru.postgres import scram_secret
 from naru.service import patroni
 from naru.service.accounts import matches
 from naru.service.etcd import etcd_command
-from naru.service.haproxy import parse_stats, render_haproxy
+from naru.service.haproxy import all_checked, parse_stats, render_haproxy
 from naru.service.layout import EtcdNode, Layout, Node
 
 PASSWORDS = patroni.Passwords(superuser="s-1", replication="r-1", rewind="w-1", rest="h-1")
@@ -138,3 +138,12 @@ def test_a_stored_secret_is_known_by_its_password() -> None:
     assert matches(secret, "long-Enough-1")
     assert not matches(secret, "long-Enough-2")
     assert not matches("md5abc", "long-Enough-1")
+
+
+def test_an_endpoint_is_settled_once_every_server_was_checked() -> None:
+    head = "# pxname,svname,scur,status,check_status,\nwrites,FRONTEND,0,OPEN,,\n"
+    first = "writes,cedbserver1,0,UP,L7OK,\n"
+    assert all_checked(head + first + "writes,cedbserver2,0,DOWN,* L7STS,\n")
+    assert not all_checked(head + first + "writes,cedbserver2,0,UP,INI,\n")
+    assert not all_checked(head + first + "writes,cedbserver2,0,UP,,\n")
+    assert not all_checked("")

@@ -361,6 +361,8 @@ class Service:
         return answer is not None and answer.status == 200
 
     def _takes_writes(self) -> bool:
+        if not haproxy.is_settled(self._stats_socket):
+            return False
         if not haproxy.endpoints(self.layout, self._stats_socket)[0].up:
             return False
         with contextlib.suppress(UnreachableError):

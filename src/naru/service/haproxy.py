@@ -113,6 +113,26 @@ def parse_stats(text: str) -> dict[str, dict[str, int]]:
     return found
 
 
+def is_settled(stats_socket: Path, seconds: float = 2.0) -> bool:
+    """True once every server has been checked, so that none is taken for up untested.
+
+    Until then a new HAProxy may lead writes to a standby.
+    """
+    return all_checked(_ask(stats_socket, "show stat", seconds))
+
+
+def all_checked(text: str) -> bool:
+    """From HAProxy's CSV: whether each server's first check has come to an end."""
+    servers = [
+        row
+        for row in csv.DictReader(io.StringIO(text.removeprefix("# ")))
+        if row["svname"] not in {"FRONTEND", "BACKEND"}
+    ]
+    # An asterisk marks a check under way, before the result of the last one.
+    seen = [row["check_status"].removeprefix("* ") for row in servers]
+    return bool(seen) and all(one not in {"", "INI", "UNK"} for one in seen)
+
+
 def _ask(path: Path, command: str, seconds: float) -> str:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
