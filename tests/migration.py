@@ -16,7 +16,7 @@ from pathlib import Path
 from psycopg import sql
 
 from naru.drill import Workload, WorkloadSettings, prepare
-from naru.errors import NaruError
+from naru.errors import DeadlineError, NaruError
 from naru.ground import state_folder
 from naru.journal import Journal, Run
 from naru.lab.creativity import create
@@ -32,7 +32,7 @@ from naru.migrate import (
     begin_or_resume,
 )
 from naru.postgres import Dsn, LocalServer, connect, fetch_all, scram_secret
-from naru.system import run
+from naru.system import run, wait_until
 from naru.verify import Verdict
 from tests.poolers import ADMIN, ADMIN_PASSWORD, TestPooler
 
@@ -233,12 +233,21 @@ def clients_of(
     """Four clients writing the ledger through the pooler, from here to the end."""
     prepare(made.source, "app_user")
     dsn = pooler.dsn(made.database, "app_user", PASSWORDS["app_user"])
-    settings = WorkloadSettings(dsn=dsn, run=folder.name, clients=4, rate=rate, seconds=200)
+    settings = WorkloadSettings(dsn=dsn, run=folder.name, clients=4, rate=rate, seconds=900)
     workload = Workload.start(folder, settings)
     try:
         yield workload
     finally:
         workload.stop()
+
+
+def wait_for_writes(workload: Workload, more: int = 50) -> None:
+    """Until clients have got `more` commits acknowledged; says how they fare if they do not."""
+    before = workload.status.acknowledged
+    try:
+        wait_until(lambda: workload.status.acknowledged > before + more, "clients to write", 60)
+    except DeadlineError as error:
+        raise AssertionError(f"{error}; alive: {workload.pid}, {workload.status}") from error
 
 
 def killing(where: str) -> None:

@@ -195,7 +195,7 @@ def test_the_password_is_in_no_argument_and_gone_afterwards(scene: Scene, tmp_pa
 def test_a_workload_that_cannot_work_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("naru.drill.workload.START_SECONDS", 2.0)
+    monkeypatch.setattr("naru.drill.workload.START_SECONDS", 8.0)
     nobody = Dsn.of("127.0.0.1", free_port(), DATABASE, ROLE, password="some-1-word")
     with pytest.raises(ServerError, match="UnreachableError"):
         Workload.start(tmp_path / "dead", WorkloadSettings(nobody, "dead"))

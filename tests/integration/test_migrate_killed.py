@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from naru.drill import WorkloadStatus, judge
+from naru.drill import judge
 from naru.migrate import Record
 from naru.migrate.ledger import totals
 from naru.migrate.switch import SWITCH
 from naru.postgres import LocalServer, connect, fetch_value
 from naru.system import wait_until
-from tests.migration import Case, case, catalogs, clients_of, found, options_of, pooler_of
+from tests.migration import (
+    Case,
+    case,
+    catalogs,
+    clients_of,
+    found,
+    options_of,
+    pooler_of,
+    wait_for_writes,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -82,14 +91,14 @@ def test_a_switch_that_is_killed_lets_clients_go_on(
             before = catalogs(made.old, made.database)
             for step in PAUSE:
                 _killed(made, "cutover", "--yes", *options_of(pooler), where=f"pause {step}")
-                _writes_go_on(workload.folder)
+                wait_for_writes(workload, 30)
                 with made.record() as record:
                     _guard_is_done(record)
                     assert record.at == "source", step
                     assert catalogs(made.old, made.database) == before, step
                     assert not pooler.control.observe(made.database).paused, step
             _killed(made, "cutover", "--yes", *options_of(pooler), where="committed")
-            _writes_go_on(workload.folder)
+            wait_for_writes(workload, 30)
             with made.record() as record:
                 _guard_is_done(record)
                 assert record.at == "target"
@@ -99,13 +108,6 @@ def test_a_switch_that_is_killed_lets_clients_go_on(
                 assert crossing.verdict.same, found(crossing.verdict)
     verdict = judge(made.source, tmp_path / "work", "work")
     assert (verdict.failed, verdict.lost, verdict.duplicated) == (0, 0, 0)
-
-
-def _writes_go_on(folder: Path) -> None:
-    start = WorkloadStatus.load(folder).acknowledged
-    wait_until(
-        lambda: WorkloadStatus.load(folder).acknowledged > start + 30, "clients to go on", 60
-    )
 
 
 def _guard_is_done(record: Record) -> None:

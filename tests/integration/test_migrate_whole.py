@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from naru.drill import WorkloadStatus, judge
+from naru.drill import judge
 from naru.errors import NotPermittedError, RefusedError, UsageError
 from naru.migrate import Crossing, abort, finish, observe_status
 from naru.migrate.follow import catch_up
 from naru.postgres import LocalServer, connect, fetch_value
 from naru.system import wait_until
-from tests.migration import PASSWORDS, Case, case, catalogs, clients_of, found, pooler_of
+from tests.migration import (
+    PASSWORDS,
+    Case,
+    case,
+    catalogs,
+    clients_of,
+    found,
+    pooler_of,
+    wait_for_writes,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -49,7 +58,7 @@ def test_writes_cross_and_come_back_and_cross_again_under_load(
                     crossing = switcher.cross()
                     assert crossing.at == at == record.at
                     _must_be_same(crossing)
-                    _wait_for_writes(workload.folder)
+                    wait_for_writes(workload)
                     catch_up(record)
         with made.record() as record:
             finish(record)
@@ -57,13 +66,6 @@ def test_writes_cross_and_come_back_and_cross_again_under_load(
     assert verdict.acknowledged > 200
     assert (verdict.failed, verdict.unknown) == (0, 0)
     assert (verdict.lost, verdict.duplicated, verdict.phantom) == (0, 0, 0)
-
-
-def _wait_for_writes(folder: Path) -> None:
-    before = WorkloadStatus.load(folder).acknowledged
-    wait_until(
-        lambda: WorkloadStatus.load(folder).acknowledged > before + 50, "clients to write", 60
-    )
 
 
 def test_finish_leaves_the_source_as_it_was(made: Case) -> None:
@@ -145,7 +147,7 @@ def test_a_pause_that_misses_its_deadline_changes_nothing(
                     began = time.time()
                     with pytest.raises(RefusedError, match="nothing has changed"):
                         made.switcher(record, pooler, seconds=0.5).cross()
-                    _wait_for_writes(workload.folder)
+                    wait_for_writes(workload)
                     assert workload.errors_within(began, time.time()) == 0
                     assert record.at == "source"
                 assert catalogs(made.old, made.database) == before

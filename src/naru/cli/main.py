@@ -72,6 +72,16 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise _Interrupted
 
 
+def _unforeseen(error: Exception) -> NaruError:
+    state = getattr(error, "sqlstate", None)
+    said = " ".join(str(error).split())
+    return NaruError(
+        f"a database refused what naru asked: {said}" + (f" (SQLSTATE {state})" if state else ""),
+        remedy="look at that server's log; running the same command again is safe",
+        sqlstate=state,
+    )
+
+
 def main() -> None:
     """Run the command line; errors of ours become one message and an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -81,6 +91,12 @@ def main() -> None:
     except NaruError as error:
         talk.complain(error)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if not type(error).__module__.startswith(("psycopg", "sqlite3")):
+            raise
+        # A driver's error that nobody foresaw: still a sentence, and the SQLSTATE.
+        talk.complain(_unforeseen(error))
+        sys.exit(NaruError.exit_code)
     except _Interrupted:
         talk.say("interrupted; run the same command again to go on")
         sys.exit(4)
