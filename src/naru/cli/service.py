@@ -86,6 +86,51 @@ def switchover(
     talk.put(f"{'held':<12}{done.held_ms:8.1f} ms")
 
 
+@app.command()
+def restart(
+    member: Annotated[
+        str | None, typer.Argument(help="A member; by default all, one by one.")
+    ] = None,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Only members that need it for a changed setting.")
+    ] = False,
+    spec: SpecOption = None,
+    pause_seconds: PauseOption = 5.0,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Restart members one by one: standbys first, the primary after another took over.
+
+    Clients of the pool wait for a moment while the lead changes hands; none gets an error.
+    """
+    from naru.service import plan_restart
+    from naru.service import restart as carry_out
+
+    environment = _running(spec)
+    service = environment.service
+    plan = plan_restart(service.status(), member, pending=pending)
+    if not plan.members:
+        talk.say("no member needs a restart")
+    else:
+        talk.confirm(f"restart {', '.join(plan.members)}, in this order", yes=yes)
+    with _noted(environment, "restart") as (run, observer):
+        done = carry_out(
+            service, plan, lambda: environment.pool.hold(service, pause_seconds), observer=observer
+        )
+        for name, value in done.to_json().items():
+            run.figure(name, value, "")
+    if json:
+        talk.put_json(done.to_json())
+        return
+    for name in done.members:
+        talk.put(f"restarted   {name}")
+    if done.switchover:
+        talk.put(f"primary     {done.switchover.leave} → {done.switchover.enter}")
+        talk.put(f"{'held':<12}{done.switchover.held_ms:8.1f} ms")
+    if done.in_place:
+        talk.put(f"restarted   {done.in_place} in its place")
+
+
 def _running(spec: Path | None) -> Environment:
     """The environment of `--spec`. Raises UsageError unless it is up."""
     from naru.ground import state_folder
@@ -133,7 +178,7 @@ def _print(found: ServiceStatus, pools: list[PoolerFacts]) -> None:
             one.name,
             f"{one.address}:{one.port}",
             one.role.replace("_", " "),
-            one.state,
+            f"{one.state}, needs a restart" if one.pending_restart else one.state,
             str(one.timeline or "-"),
             lag,
             str(one.pid or "-"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from naru.service.cluster import Service
 from naru.service.haproxy import Endpoint
 from naru.service.protection import Protection, ProtectionFacts, judge
+from naru.service.restart import Restarted, RestartPlan, plan_restart, restart
 from naru.service.standalone import Standalone
 from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
 from naru.service.switchover import Switchover, SwitchoverPlan, plan_switchover, switch_over
@@ -21,12 +22,16 @@ __all__ = [
     "MemberStatus",
     "Protection",
     "ProtectionFacts",
+    "RestartPlan",
+    "Restarted",
     "Service",
     "ServiceStatus",
     "Standalone",
     "Switchover",
     "SwitchoverPlan",
     "judge",
+    "plan_restart",
     "plan_switchover",
+    "restart",
     "switch_over",
 ]

@@ -46,6 +46,8 @@ class MemberStatus:
     lag_bytes: int | None
     """How far replay is behind the primary; None when unknown."""
     pid: int | None
+    pending_restart: bool = False
+    """A setting was changed that a restart alone brings into force."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ def _member(node: Node, own: dict[str, Any], seen: dict[str, Any]) -> MemberStat
         timeline=own.get("timeline") or seen.get("timeline"),
         lag_bytes=0 if is_primary else lag if isinstance(lag, int) else None,
         pid=postmaster_pid(node),
+        pending_restart=bool(own.get("pending_restart")),
     )
 
 
