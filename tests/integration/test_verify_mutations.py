@@ -289,7 +289,7 @@ MUTATIONS = [
            "definition"),
     schema("an invalid index", "UPDATE pg_index SET indisvalid = false"
            " WHERE indexrelid = 'shop.person_name'::regclass", "index", "shop.person_name",
-           "valid"),
+           "object"),
     schema("replica identity", "ALTER TABLE shop.log REPLICA IDENTITY FULL", "table", "shop.log",
            "replica identity"),
     schema("a storage parameter", "ALTER TABLE shop.owned SET (fillfactor = 80)", "table",

@@ -24,7 +24,8 @@ DUMP_SECONDS = 3600.0
 _SESSION = {"search_path": "", "statement_timeout": "0", "lock_timeout": "10s"}
 
 _KEYS = """
-SELECT c.oid::int8, n.nspname, t.relname, t.relkind::text, c.contype::text, c.conname,
+SELECT c.oid::int8, n.nspname, t.relname,
+       CASE WHEN f.relkind = 'p' THEN 'p' ELSE t.relkind::text END, c.contype::text, c.conname,
        c.convalidated, c.condeferrable, c.condeferred,
        pg_catalog.pg_table_size(t.oid),
        CASE WHEN c.contype IN ('p', 'u') AND t.relkind = 'r' AND am.amname = 'btree'
@@ -33,6 +34,7 @@ SELECT c.oid::int8, n.nspname, t.relname, t.relkind::text, c.contype::text, c.co
 FROM pg_catalog.pg_constraint c
 JOIN pg_catalog.pg_class t ON t.oid = c.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+LEFT JOIN pg_catalog.pg_class f ON f.oid = c.confrelid
 LEFT JOIN pg_catalog.pg_class i ON i.oid = c.conindid
 LEFT JOIN pg_catalog.pg_am am ON am.oid = i.relam
 WHERE c.contype IN ('p', 'u', 'x', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -87,6 +89,7 @@ class KeyFacts:
     schema: str
     table: str
     relkind: str
+    """`p` if the table, or the one that a foreign key refers to, is partitioned."""
     contype: str
     name: str
     validated: bool

@@ -198,7 +198,11 @@ def _key(entry: Entry, key: KeyFacts, large: int) -> Iterator[Statement]:
 
 
 def _foreign_key(entry: Entry, key: KeyFacts) -> Iterator[Statement]:
-    """Added unvalidated, then validated beside others; partitioned tables allow neither."""
+    """Added unvalidated, then validated beside others; not with partitions on either side.
+
+    A key of a partitioned table cannot be added so; and validating one that refers to a
+    partitioned table leaves its parts, one for each partition, unvalidated.
+    """
     table = Relation(key.schema, key.table)
     text = entry.sql
     deferred_check = key.validated and key.relkind == "r" and text.endswith(";")

@@ -17,6 +17,8 @@ SELECT format('%I.%I', n.nspname, i.relname), format('%I.%I', tn.nspname, c.reln
   JOIN pg_namespace tn ON tn.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'm')
    AND c.relpersistence <> 't'
+   -- One that failed to be built serves nobody, and no dump carries it.
+   AND (x.indisvalid OR i.relkind = 'I')
    AND n.nspname !~ '^pg_'
    AND n.nspname NOT IN ('information_schema', 'naru_migration')
    AND NOT EXISTS (SELECT FROM pg_depend e
