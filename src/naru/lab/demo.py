@@ -40,6 +40,7 @@ from naru.migrate import (
     Switcher,
     admit,
     begin_or_resume,
+    catch_up,
 )
 from naru.postgres import connect
 from naru.report import Story, story_from_journal, write
@@ -259,6 +260,8 @@ class Demo:
                         observer=self._observer,
                     ),
                 )
+                self._act("way back after the failover", lambda: catch_up(record, self._observer))
+                drill.event("drill.way-back", "the old side follows the new primary")
             outcome = "kept" if verdict.kept else "broken"
         finally:
             drill.end(outcome)

@@ -11,7 +11,7 @@ from naru.migrate.admission import admit
 from naru.migrate.assess import Assessment, assess
 from naru.migrate.close import Closing, abort, finish
 from naru.migrate.cross import Crossing, Switcher, must_be_at, settle_pending
-from naru.migrate.follow import Lag, LagWatch
+from naru.migrate.follow import Lag, LagWatch, catch_up
 from naru.migrate.gates import Gate, Limits
 from naru.migrate.hold import sole
 from naru.migrate.names import Names, Relation
@@ -41,6 +41,7 @@ __all__ = [
     "admit",
     "assess",
     "begin_or_resume",
+    "catch_up",
     "finish",
     "must_be_at",
     "observe_status",
