@@ -213,8 +213,12 @@ def case(
 def pooler_of(made: Case, folder: Path) -> Iterator[TestPooler]:
     """A PgBouncer in front of the source, for app_user, by a secret both servers share."""
     secret = scram_secret(PASSWORDS["app_user"])
-    with connect(made.old.dsn(), purpose="test") as connection:
-        connection.execute(sql.SQL("ALTER ROLE app_user PASSWORD {}").format(sql.Literal(secret)))
+    alter = sql.SQL("ALTER ROLE app_user PASSWORD {}").format(sql.Literal(secret))
+    for server in (made.old, made.new):
+        # At the target the role is there already when an earlier test has brought it.
+        with connect(server.dsn(), purpose="test") as connection:
+            if fetch_all(connection, "SELECT FROM pg_roles WHERE rolname = 'app_user'"):
+                connection.execute(alter)
     if folder.exists():
         raise AssertionError(f"{folder} is in use")
     pooler = TestPooler(

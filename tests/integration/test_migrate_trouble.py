@@ -157,3 +157,22 @@ def test_settings_for_everybody_do_not_disturb_a_migration(made: Case) -> None:
     cutover(made, 0, "exact comparison")
     done = made.command("migrate", "rollback", "--yes", *made.uris())
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_role_whose_password_differs_is_told_before_the_switch(made: Case) -> None:
+    secrets = "CREATE ROLE naru_trouble_client LOGIN PASSWORD 'first'"
+    with (
+        connect(made.old.dsn(), purpose="test") as old,
+        connect(made.new.dsn(), purpose="test") as new,
+    ):
+        try:
+            old.execute(secrets)
+            new.execute(secrets.replace("first", "second"))
+            made.start()
+            done = made.command("migrate", "cutover", "--dry-run", *made.uris())
+            assert done.returncode == 0
+            assert "role naru_trouble_client has another password" in done.stderr
+            assert "SCRAM" not in done.stderr
+        finally:
+            for server in (old, new):
+                server.execute("DROP ROLE IF EXISTS naru_trouble_client")

@@ -118,6 +118,7 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
             changed_catalogs=gates.changed(known, now) if known else (),
             unfollowed_tables=_unfollowed(plan, leave),
             unlogged_tables=gates.unlogged_tables(leave),
+            other_passwords=gates.differing_passwords(leave, enter),
             foreign_writers=gates.clients(enter),
             other_wal_level=str(fetch_value(enter, "SHOW wal_level")),
             other_in_recovery=bool(fetch_value(enter, "SELECT pg_is_in_recovery()")),

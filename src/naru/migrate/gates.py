@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.unlogged import MOST_BYTES, read_unlogged
 from naru.postgres import Connection, fetch_all, fetch_value
 
 Severity = Literal["shut", "warning"]
@@ -50,6 +51,9 @@ class GateFacts:
     """What DDL has touched since the copy began."""
     unfollowed_tables: tuple[str, ...]
     unlogged_tables: tuple[str, ...]
+    """Those that together are too large for the pause."""
+    other_passwords: tuple[str, ...]
+    """Roles that log in by different stored secrets on the two sides."""
     foreign_writers: tuple[str, ...]
     """Client sessions on the other side that are none of ours."""
     other_wal_level: str
@@ -148,11 +152,20 @@ def _drift_gates(facts: GateFacts) -> list[Gate]:
     ]  # fmt: skip
     gates += [
         Gate(
-            "drift.unlogged", "warning",
-            f"table {name} is unlogged: what was written to it since the copy stays behind",
-            "fill it anew after the switch, if its content matters",
+            "drift.unlogged", "shut",
+            f"unlogged table {name} cannot be followed, and all of them together hold more than"
+            f" can be copied again while clients wait ({MOST_BYTES >> 20} MB)",
+            "TRUNCATE what may be lost; or abort, ALTER TABLE … SET LOGGED, and start again",
         )
         for name in facts.unlogged_tables
+    ]  # fmt: skip
+    gates += [
+        Gate(
+            "drift.password", "warning",
+            f"role {name} has another password, or stored secret, on the receiving side",
+            "if clients log in by it, set the same secret there: a pooler needs it to be equal",
+        )
+        for name in facts.other_passwords
     ]  # fmt: skip
     return gates
 
@@ -227,18 +240,27 @@ def prepared_transactions(connection: Connection) -> tuple[str, ...]:
 
 
 def unlogged_tables(connection: Connection) -> tuple[str, ...]:
-    """Tables whose changes are in no WAL, so that nothing can follow them."""
-    rows = fetch_all(
-        connection,
-        """
-        SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND n.nspname <> %s
-        ORDER BY 1 LIMIT 20
-        """,
-        [OWN_SCHEMA],
-    )
-    return tuple(row[0] for row in rows)
+    """Tables whose changes nothing can follow, if together they are too large for the pause."""
+    tables = read_unlogged(connection)
+    if sum(one.bytes for one in tables) <= MOST_BYTES:
+        return ()
+    largest = sorted(tables, key=lambda one: -one.bytes)
+    return tuple(str(one.relation) for one in largest[:3])
+
+
+def differing_passwords(leave: Connection, enter: Connection) -> tuple[str, ...]:
+    """Roles that may log in on both sides, by secrets that are not the same; the first 20.
+
+    The secrets stay on their servers: only digests of them are compared.
+    """
+    here, there = dict(fetch_all(leave, _DIGESTS)), dict(fetch_all(enter, _DIGESTS))
+    return tuple(name for name in sorted(here) if name in there and here[name] != there[name])[:20]
+
+
+_DIGESTS = """
+SELECT rolname, pg_catalog.sha256(pg_catalog.convert_to(coalesce(rolpassword, ''), 'UTF8'))
+FROM pg_catalog.pg_authid WHERE rolcanlogin AND NOT rolsuper
+"""
 
 
 def clients(connection: Connection) -> tuple[str, ...]:
