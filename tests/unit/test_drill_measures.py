@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from naru.drill.business import Business, Change
-from naru.drill.crash import recovery
 from naru.drill.gaps import Gap, errors_within, find_gap, longest_gap
 from naru.drill.pacing import Pacing, backoff
 from naru.drill.records import Outcome, Record, RecordFile
 from naru.drill.series import Gauge, Interval, SeriesFile, percentile, read_series
+from naru.drill.strike import recovery
 
 A, N = Outcome.ACKNOWLEDGED, Outcome.NOT_COMMITTED
 

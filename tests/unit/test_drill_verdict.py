@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from naru.cli.drill import app
 from naru.drill import FaultFacts, Gap, LedgerVerdict, Promise, decide, find_drill
-from naru.drill.crash import has_returned, is_whole
+from naru.drill.strike import has_returned, is_whole
 from naru.errors import UsageError
 from naru.service import Endpoint, MemberStatus, Protection, ServiceStatus
 

@@ -8,7 +8,7 @@ and says whether the promise held.
 from __future__ import annotations
 
 from naru.drill.business import LEDGER_ALONE, Business, Change
-from naru.drill.catalogue import DRILLS, Drill, Stage, find_drill, workload_on
+from naru.drill.catalogue import DRILLS, Drill, find_drill
 from naru.drill.crash import kill_primary
 from naru.drill.gaps import Gap, commits_within, errors_within, longest_gap
 from naru.drill.keep import keep_commits, keep_series
@@ -16,6 +16,7 @@ from naru.drill.ledger import LedgerVerdict, clean, judge, prepare
 from naru.drill.records import Outcome, Record
 from naru.drill.series import Interval, read_series
 from naru.drill.settings import WorkloadSettings, WorkloadStatus
+from naru.drill.stage import Stage, workload_on
 from naru.drill.verdict import DrillVerdict, FaultFacts, Promise, decide
 from naru.drill.workload import Workload
 

@@ -1,40 +1,18 @@
-"""The drills there are, and how one is run against an environment."""
+"""The drills there are: the fault, the promise, and how it is struck."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from naru.drill import crash
-from naru.drill.keep import keep_series
-from naru.drill.ledger import clean, prepare
-from naru.drill.settings import WorkloadSettings
-from naru.drill.verdict import DrillVerdict
-from naru.drill.workload import Workload
-from naru.errors import RefusedError, UsageError
-from naru.ground import Ground
-from naru.journal import Run
-from naru.service import Service
-from naru.spec import Spec
-from naru.system import SILENT, Observer, private_folder
-from naru.traffic import Pool
+from naru.drill import consumer, crash, election, nodes, planned
+from naru.drill.stage import Stage, workload_on
+from naru.drill.strike import Struck, measure
+from naru.drill.verdict import DrillVerdict, Promise
+from naru.errors import UsageError
+from naru.service import Member
 
-
-@dataclass(frozen=True)
-class Stage:
-    """The environment that a drill plays on."""
-
-    spec: Spec
-    ground: Ground
-    service: Service
-    pool: Pool
-    run: Run | None = None
-    observer: Observer = SILENT
-    clients: int = 8
-    rate: float = 250.0
+Strike = Callable[[Stage, Member], Struck]
 
 
 @dataclass(frozen=True)
@@ -47,26 +25,92 @@ class Drill:
     run: Callable[[Stage], DrillVerdict]
 
 
-def _kill_primary(stage: Stage) -> DrillVerdict:
-    with workload_on(stage, crash.NAME) as workload:
-        database = stage.pool.pooler.observe(workload.settings.dsn.database).dbname
-        return crash.kill_primary(
-            stage.service,
-            workload,
-            stage.service.writer(database),
-            run=stage.run,
-            observer=stage.observer,
-        )
+def _drill(name: str, fault: str, promise: Promise, strike: Strike) -> Drill:
+    def run(stage: Stage) -> DrillVerdict:
+        kind = "drill.kill" if name == crash.NAME else "drill.fault"
+        with workload_on(stage, name) as workload:
+            scene = stage.scene(workload)
+            return measure(name, promise, scene, lambda one: strike(stage, one), kind=kind)
+
+    return Drill(name, fault, str(promise), run)
 
 
-DRILLS: Mapping[str, Drill] = {
-    crash.NAME: Drill(
+def _special(
+    name: str, fault: str, promise: Promise, run: Callable[[str, Promise, Stage], DrillVerdict]
+) -> Drill:
+    return Drill(name, fault, str(promise), lambda stage: run(name, promise, stage))
+
+
+_ALL = (
+    _drill(
         crash.NAME,
         "kill -9 of the primary's postmaster",
-        str(crash.PROMISE),
-        _kill_primary,
-    )
-}
+        crash.PROMISE,
+        crash.strike_primary,
+    ),
+    _drill(
+        "kill-backend",
+        "kill -9 of one backend of the primary",
+        Promise(seconds=5.0),
+        crash.strike_backend,
+    ),
+    _drill(
+        "kill-standby",
+        "kill -9 of the postmaster of a synchronous standby",
+        Promise(errors=0, stall=2.0, failover=False),
+        crash.strike_standby,
+    ),
+    _drill(
+        "kill-patroni",
+        "kill -9 of the primary's Patroni, started again by the supervisor",
+        Promise(seconds=5.0, failover=False),
+        nodes.strike_patroni,
+    ),
+    _drill(
+        "lose-node",
+        "kill -9 of Patroni and PostgreSQL of the primary together, away until another leads",
+        Promise(seconds=25.0, failover=True, returned=60.0),
+        nodes.strike_node,
+    ),
+    _drill(
+        "freeze-primary",
+        "SIGSTOP of all PostgreSQL processes of the primary until another leads",
+        Promise(seconds=30.0, failover=True, returned=60.0),
+        nodes.freeze_primary,
+    ),
+    _drill(
+        "freeze-etcd",
+        "SIGSTOP of etcd for 18 s",
+        Promise(errors=0, stall=1.0, failover=False),
+        election.freeze_etcd,
+    ),
+    _drill(
+        "switchover",
+        "a planned switchover",
+        Promise(errors=0, stall=2.5, failover=True),
+        planned.switch,
+    ),
+    _drill(
+        "restart",
+        "a restart of every member, one by one",
+        Promise(errors=0, stall=2.5, failover=True),
+        planned.restart_all,
+    ),
+    _drill(
+        "die-in-switchover",
+        "kill -9 of naru in the middle of a switchover",
+        Promise(errors=0, stall=5.0),
+        planned.die_in_a_switchover,
+    ),
+    _special(
+        "logical-consumer",
+        "kill -9 of the primary's postmaster while a logical consumer follows",
+        Promise(seconds=5.0, failover=True),
+        consumer.run,
+    ),
+)
+
+DRILLS: Mapping[str, Drill] = {drill.name: drill for drill in _ALL}
 
 
 def find_drill(name: str) -> Drill:
@@ -74,52 +118,3 @@ def find_drill(name: str) -> Drill:
     if name not in DRILLS:
         raise UsageError(f"there is no drill {name!r}", remedy=f"there are: {', '.join(DRILLS)}")
     return DRILLS[name]
-
-
-@contextmanager
-def workload_on(stage: Stage, name: str) -> Iterator[Workload]:
-    """The ledger alone, through the pool, to the service's own database, as its user.
-
-    The ledger is taken away afterwards if it was made here, and every row accounted for.
-    """
-    service = stage.spec.service
-    stage.pool.up()
-    stage.pool.sync_users(stage.service.writer("postgres"))
-    stage.pool.remember(service.user, stage.service.password)
-    owner = stage.service.writer(_dbname_at_the_service(stage))
-    made = prepare(owner, service.user)
-    workload = Workload.start(
-        _folder(stage.ground.folder, name),
-        WorkloadSettings(
-            stage.pool.dsn(service.user, service.database),
-            run=f"{name} {time.time():.0f}",
-            clients=stage.clients,
-            rate=stage.rate,
-        ),
-    )
-    try:
-        yield workload
-    finally:
-        workload.stop()
-        if stage.run is not None:
-            keep_series(stage.run, workload.folder)
-    if made and workload.judge(owner).kept:
-        clean(owner)
-
-
-def _dbname_at_the_service(stage: Stage) -> str:
-    """The database behind the pool's entry. Raises RefusedError if that is not the service."""
-    service = stage.spec.service
-    facts = stage.pool.pooler.observe(service.database)
-    wanted = (stage.ground.address(service.host), service.port)
-    if (facts.host, facts.port) != wanted:
-        raise RefusedError(
-            f"the pool's database {service.database} points at {facts.where}, not at the service",
-            remedy="drill what the service serves; see `naru service status`",
-        )
-    return facts.dbname
-
-
-def _folder(state: Path, name: str) -> Path:
-    parent = private_folder(state / "drills")
-    return parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,13 +12,33 @@ from naru.drill.ledger import LedgerVerdict
 
 @dataclass(frozen=True)
 class Promise:
-    """What must hold when the fault strikes."""
+    """What must hold when the fault strikes; None promises nothing. Always: nothing
+    acknowledged is lost, nothing is there twice, and the service is whole again."""
 
-    seconds: float
+    seconds: float | None = None
     """Writes are acknowledged again within this."""
+    stall: float | None = None
+    """The longest time without an acknowledged commit, in seconds."""
+    errors: int | None = None
+    """How many transactions of clients may fail."""
+    failover: bool | None = None
+    """Whether another member leads afterwards."""
+    returned: float | None = None
+    """Seconds from the end of the fault until every member is in its place."""
 
     def __str__(self) -> str:
-        return f"writes again within {self.seconds:g} s, nothing lost, nothing duplicated"
+        parts = []
+        if self.seconds is not None:
+            parts.append(f"writes again within {self.seconds:g} s")
+        if self.errors is not None:
+            parts.append(f"{self.errors or 'no'} client errors")
+        if self.stall is not None:
+            parts.append(f"no silence over {self.stall:g} s")
+        if self.failover is not None:
+            parts.append("another primary" if self.failover else "no failover")
+        if self.returned is not None:
+            parts.append(f"all members back {self.returned:g} s after the fault ends")
+        return ", ".join([*parts, "nothing lost, nothing duplicated"])
 
 
 @dataclass(frozen=True)
@@ -38,11 +59,24 @@ class FaultFacts:
     """When all members were in their places again; None if not within the time given."""
     ledger: LedgerVerdict | None
     """None when the ledger could not be read."""
+    healed_at: float | None = None
+    """When the fault itself was ended; None for one that has no length."""
+    findings: tuple[str, ...] = ()
+    """What else did not hold, in words."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Figures of this drill alone."""
 
     @property
     def seconds(self) -> float | None:
         """From the fault until writes worked again."""
         return None if self.first_commit is None else self.first_commit - self.struck_at
+
+    @property
+    def returned_after(self) -> float | None:
+        """From the end of the fault until every member was in its place."""
+        if self.whole_at is None or self.healed_at is None:
+            return None
+        return max(0.0, self.whole_at - self.healed_at)
 
 
 @dataclass(frozen=True)
@@ -71,6 +105,10 @@ class DrillVerdict:
     primary_after: str | None
     examples: dict[str, list[int]] = field(default_factory=dict)
     """Ids in the ledger of what was lost, duplicated or phantom."""
+    returned_after_seconds: float | None = None
+    """From the end of the fault until every member was in its place."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Figures of this drill alone."""
 
     def to_json(self) -> dict[str, Any]:
         """The stable document of `naru drill run --json`."""
@@ -87,7 +125,7 @@ def decide(drill: str, promise: Promise, facts: FaultFacts) -> DrillVerdict:
         kept=not broken,
         broken=broken,
         struck_at=facts.struck_at,
-        seconds=_rounded(facts.seconds),
+        seconds=None if promise.seconds is None else _rounded(facts.seconds),
         longest_silence_ms=None if facts.silence is None else round(facts.silence.ms, 1),
         whole_after_seconds=_rounded(
             None if facts.whole_at is None else facts.whole_at - facts.struck_at
@@ -103,6 +141,8 @@ def decide(drill: str, promise: Promise, facts: FaultFacts) -> DrillVerdict:
         primary_before=facts.primary_before,
         primary_after=facts.primary_after,
         examples=ledger.examples if ledger else {},
+        returned_after_seconds=_rounded(facts.returned_after),
+        details=facts.details,
     )
 
 
@@ -110,12 +150,14 @@ def _broken(promise: Promise, facts: FaultFacts) -> list[str]:
     found = []
     if facts.commits_before == 0:
         found.append("no commit was acknowledged just before the fault: nothing was measured")
-    if facts.seconds is None:
-        found.append("writes did not work again while the drill waited")
-    elif facts.seconds > promise.seconds:
-        found.append(f"writes took {facts.seconds:.2f} s to work again, not {promise.seconds:g} s")
+    found += _slow(promise, facts)
     if facts.whole_at is None:
         found.append("the service did not get all its members back while the drill waited")
+    if promise.errors is not None and facts.client_errors > promise.errors:
+        found.append(f"{facts.client_errors} transactions of clients failed")
+    if promise.failover is not None:
+        found += _wrong_lead(facts, moved=promise.failover)
+    found += facts.findings
     if facts.ledger is None:
         return [*found, "the ledger could not be read"]
     for count, what in (
@@ -126,6 +168,38 @@ def _broken(promise: Promise, facts: FaultFacts) -> list[str]:
         if count:
             found.append(f"{count} {what}")
     return found
+
+
+def _slow(promise: Promise, facts: FaultFacts) -> list[str]:
+    found = []
+    if promise.seconds is not None:
+        if facts.seconds is None:
+            found.append("writes did not work again while the drill waited")
+        elif facts.seconds > promise.seconds:
+            found.append(
+                f"writes took {facts.seconds:.2f} s to work again, not {promise.seconds:g} s"
+            )
+    if promise.stall is not None:
+        if facts.silence is None or not facts.silence.closed:
+            found.append("no commit was acknowledged any more while the drill waited")
+        elif facts.silence.ms > promise.stall * 1000:
+            found.append(
+                f"nothing was acknowledged for {facts.silence.ms / 1000:.2f} s,"
+                f" not {promise.stall:g} s"
+            )
+    if promise.returned is not None and facts.whole_at is not None:
+        after = facts.returned_after
+        if after is None or after > promise.returned:
+            found.append(f"members were back after {after or 0:.1f} s, not {promise.returned:g} s")
+    return found
+
+
+def _wrong_lead(facts: FaultFacts, *, moved: bool) -> list[str]:
+    if facts.primary_after is None:
+        return ["there is no single primary afterwards"]
+    if moved == (facts.primary_after != facts.primary_before):
+        return []
+    return ["no other member took the lead" if moved else f"{facts.primary_after} took the lead"]
 
 
 def _rounded(seconds: float | None) -> float | None:

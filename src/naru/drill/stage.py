@@ -1,0 +1,90 @@
+"""What a drill plays on, and the workload that it measures by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from naru.drill.keep import keep_series
+from naru.drill.ledger import clean, prepare
+from naru.drill.settings import WorkloadSettings
+from naru.drill.strike import Scene
+from naru.drill.workload import Workload
+from naru.errors import RefusedError
+from naru.ground import Ground
+from naru.journal import Run
+from naru.service import Service
+from naru.spec import Spec
+from naru.system import SILENT, Observer, private_folder
+from naru.traffic import Pool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The environment that a drill plays on."""
+
+    spec: Spec
+    ground: Ground
+    service: Service
+    pool: Pool
+    run: Run | None = None
+    observer: Observer = SILENT
+    clients: int = 8
+    rate: float = 250.0
+
+    def scene(self, workload: Workload) -> Scene:
+        """What a fault is measured on."""
+        database = self.pool.pooler.observe(workload.settings.dsn.database).dbname
+        return Scene(self.service, workload, self.service.writer(database), self.run, self.observer)
+
+
+@contextmanager
+def workload_on(stage: Stage, name: str) -> Iterator[Workload]:
+    """The ledger alone, through the pool, to the service's own database, as its user.
+
+    The ledger is taken away afterwards if it was made here, and every row accounted for.
+    """
+    service = stage.spec.service
+    stage.pool.up()
+    stage.pool.sync_users(stage.service.writer("postgres"))
+    stage.pool.remember(service.user, stage.service.password)
+    owner = stage.service.writer(_dbname_at_the_service(stage))
+    made = prepare(owner, service.user)
+    workload = Workload.start(
+        _folder(stage.ground.folder, name),
+        WorkloadSettings(
+            stage.pool.dsn(service.user, service.database),
+            run=f"{name} {time.time():.0f}",
+            clients=stage.clients,
+            rate=stage.rate,
+        ),
+    )
+    try:
+        yield workload
+    finally:
+        workload.stop()
+        if stage.run is not None:
+            keep_series(stage.run, workload.folder)
+    if made and workload.judge(owner).kept:
+        clean(owner)
+
+
+def _dbname_at_the_service(stage: Stage) -> str:
+    """The database behind the pool's entry. Raises RefusedError if that is not the service."""
+    service = stage.spec.service
+    facts = stage.pool.pooler.observe(service.database)
+    wanted = (stage.ground.address(service.host), service.port)
+    if (facts.host, facts.port) != wanted:
+        raise RefusedError(
+            f"the pool's database {service.database} points at {facts.where}, not at the service",
+            remedy="drill what the service serves; see `naru service status`",
+        )
+    return facts.dbname
+
+
+def _folder(state: Path, name: str) -> Path:
+    parent = private_folder(state / "drills")
+    return parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
