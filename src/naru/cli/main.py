@@ -10,14 +10,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from naru import __version__
-from naru.cli import drill, environment, service, talk
+from naru.cli import drill, environment, service, talk, verify
 from naru.cli.demo import demo
 from naru.cli.doctor import doctor
 from naru.cli.init import init
 from naru.cli.lag import lag
 from naru.cli.migrate import migrate
 from naru.cli.report import report
-from naru.cli.verify import verify
 from naru.errors import NaruError
 
 app = typer.Typer(
@@ -34,7 +33,7 @@ app.command()(environment.down)
 app.command()(environment.status)
 app.add_typer(service.app, name="service")
 app.add_typer(drill.app, name="drill")
-app.command()(verify)
+app.add_typer(verify.app)
 app.command()(lag)
 app.command()(report)
 app.add_typer(migrate)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from naru.cli import talk
-from naru.cli.options import JsonOption
+from naru.cli.options import JsonOption, SpecOption
+from naru.cli.parties import both, parties
 from naru.cli.progress import observer_for
+from naru.cli.repair import SourceOption, TargetOption, repair
+from naru.errors import UsageError
 
 if TYPE_CHECKING:
     from naru.verify import RowDifference, Verdict
 
 _MOST_SHOWN = 40
 
+app = typer.Typer(name="verify", invoke_without_command=True, rich_markup_mode=None)
+app.command()(repair)
 
+
+@app.callback()
 def verify(
-    source: Annotated[str, typer.Option(metavar="URI", help="The database that is right.")],
-    target: Annotated[str, typer.Option(metavar="URI", help="The database to be checked.")],
+    context: typer.Context,
+    source: SourceOption = None,
+    target: TargetOption = None,
     jobs: Annotated[int, typer.Option(help="Workers on each side.")] = 2,
     table: Annotated[
         list[str] | None,
@@ -41,22 +50,36 @@ def verify(
     max_differences: Annotated[
         int, typer.Option(help="How many differing rows of a table are named; all are counted.")
     ] = 100,
+    repair_sql: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what makes the target like the source."),
+    ] = None,
+    spec: SpecOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two databases: schema, rows, sequences, large objects. Reads only.
 
     Exit code 0 if they are the same, 1 if they differ, 3 if one cannot be read.
     """
-    from naru.postgres import Dsn
-    from naru.verify import Options, compare
+    if context.invoked_subcommand:
+        if source or target:
+            raise UsageError("options of `naru verify repair` stand behind that word")
+        return
+    from naru.verify import Options, Repair, compare
 
     options = Options(
         jobs=jobs, tables=tuple(table or ()), materialized_rows=materialized_rows, strict=strict,
         max_differences=max_differences, live=live, live_seconds=live_seconds, slot=slot,
     )  # fmt: skip
+    here, there = both(parties(source, target, spec))
+    mending = Repair(repair_sql) if repair_sql else None
     with observer_for() as watcher:
-        verdict = compare(Dsn.parse(source), Dsn.parse(target), options=options, observer=watcher)
+        verdict = compare(here, there, options=options, observer=watcher, repair=mending)
     _draw(verdict)
+    if mending and mending.plan:
+        for line in mending.plan.lines():
+            talk.say(line)
+        talk.say(f"what mends it: {mending.script}")
     if as_json:
         talk.put_json(verdict.to_json())
     else:

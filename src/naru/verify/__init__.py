@@ -6,9 +6,11 @@ far one is behind the other; it knows nothing of who moved the data.
 
 from __future__ import annotations
 
+from naru.verify.applying import apply, must_be_quiet
 from naru.verify.compare import compare
 from naru.verify.lag import ChannelLag, LagMeter, ReplicationLag, TableLag
 from naru.verify.options import Options
+from naru.verify.repair import Repair, RepairPlan
 from naru.verify.sequences import read_sequences
 from naru.verify.verdict import (
     LargeObjectDifference,
@@ -27,6 +29,8 @@ __all__ = [
     "LargeObjectDifference",
     "LargeObjectVerdict",
     "Options",
+    "Repair",
+    "RepairPlan",
     "ReplicationLag",
     "RowDifference",
     "SchemaDifference",
@@ -35,6 +39,8 @@ __all__ = [
     "TableLag",
     "TableVerdict",
     "Verdict",
+    "apply",
     "compare",
+    "must_be_quiet",
     "read_sequences",
 ]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
+from naru.errors import UsageError
 from naru.postgres import Connection, Dsn
 from naru.system import SILENT, Observer
 from naru.verify.hashing import Agreement, agree
 from naru.verify.large_objects import compare_large_objects
 from naru.verify.options import Options, SequenceValues
+from naru.verify.repair import MOST_LARGE_OBJECTS, Repair
 from naru.verify.schema import SchemaComparison, is_note
 from naru.verify.sequences import compare_sequences, read_sequences
 from naru.verify.side import Side
@@ -36,20 +39,24 @@ def compare(
     source_snapshot: str | None = None,
     target_snapshot: str | None = None,
     observer: Observer = SILENT,
+    repair: Repair | None = None,
 ) -> Verdict:
     """Are two databases the same? Reads only; nothing is written on either side.
 
     With snapshots (as exported by another session, which must stay open) everything but
     sequences is read exactly at them; without, each table has one snapshot a side.
+    With `repair` a script is written as well that makes the target like the source.
     Raises UnreachableError or NotPermittedError when a side cannot be read.
     """
     options = options or Options()
+    if repair and options.live:
+        raise UsageError("a repair needs both sides at rest, and --live says they are not")
     sides = (
         Side("source", source, source_snapshot),
         Side("target", target, target_snapshot),
     )
-    with _closing(sides):
-        return _Comparison(sides, options, observer).verdict()
+    with _closing(sides), closing(repair) if repair else nullcontext():
+        return _Comparison(sides, options, observer, repair).verdict()
 
 
 @contextmanager
@@ -64,10 +71,17 @@ def _closing(sides: tuple[Side, Side]) -> Iterator[None]:
 class _Comparison:
     """One run: holds the control connections, and goes through what options ask for."""
 
-    def __init__(self, sides: tuple[Side, Side], options: Options, observer: Observer) -> None:
+    def __init__(
+        self,
+        sides: tuple[Side, Side],
+        options: Options,
+        observer: Observer,
+        repair: Repair | None,
+    ) -> None:
         self._sides = sides
         self._options = options
         self._observer = observer
+        self._repair = repair
         self._left_out: list[str] = []
         self._control: Pair = (sides[0].connect(), sides[1].connect())
 
@@ -86,7 +100,7 @@ class _Comparison:
             large = self._step("compare large objects", lambda: self._large_objects(agreement))
         if large.reason:
             self._left_out.append(f"large objects: {large.reason}")
-        return Verdict(
+        verdict = Verdict(
             rows=sum(table.rows for table in tables),
             seconds=time.monotonic() - started,
             tables=tables,
@@ -100,6 +114,10 @@ class _Comparison:
             live=self._options.live,
             method=self._method(agreement),
         )
+        if self._repair:
+            with self._reading():
+                self._repair.write(self._sides, self._control, verdict)
+        return verdict
 
     @contextmanager
     def _reading(self, *, only_given: bool = False) -> Iterator[None]:
@@ -145,7 +163,9 @@ class _Comparison:
             return ()
         if not self._options.materialized_rows:
             self._left_out.append("rows of materialized views: not asked for")
-        comparison = TableComparison(self._sides, agreement, self._options, self._observer)
+        comparison = TableComparison(
+            self._sides, agreement, self._options, self._observer, self._repair
+        )
         try:
             return tuple(comparison.verdicts(self._control))
         except BaseException:
@@ -189,9 +209,12 @@ class _Comparison:
             return LargeObjectVerdict(reason="not asked for")
         if self._options.tables:
             return LargeObjectVerdict(reason="only some tables are compared")
-        return compare_large_objects(
-            self._sides, self._control, agreement, self._options.max_differences
-        )
+        most = self._options.max_differences
+        if not self._repair:
+            return compare_large_objects(self._sides, self._control, agreement, most)
+        found = compare_large_objects(self._sides, self._control, agreement, MOST_LARGE_OBJECTS)
+        self._repair.large_objects = found.differences
+        return replace(found, differences=found.differences[:most])
 
     def _method(self, agreement: Agreement) -> dict[str, Any]:
         return {

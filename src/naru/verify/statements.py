@@ -98,18 +98,50 @@ class Statements:
     def states(self, keys: Sequence[Key], *, columns: bool) -> sql.Composed:
         """Of the rows with these keys: key, version, hash, and if asked each column's hash."""
         each = [plain_hash(self.agreement.method, [self._value(*c)]) for c in self.forms]
+        return sql.SQL(
+            "SELECT ARRAY[{key}]::text[], looked_up.xmin::text, {row}, ARRAY[{columns}]::int8[]"
+            " FROM {looked_up}"
+        ).format(
+            key=sql.SQL(", ").join(self._key_texts()),
+            row=self._row(),
+            columns=sql.SQL(", ").join(each if columns else []),
+            looked_up=self._looked_up(keys),
+        )
+
+    def values(self, keys: Sequence[Key], columns: Sequence[str]) -> sql.Composed:
+        """Of the rows with these keys: key, and these columns as text, whole."""
+        return sql.SQL("SELECT ARRAY[{}]::text[], ARRAY[{}]::text[] FROM {}").format(
+            sql.SQL(", ").join(self._key_texts()),
+            sql.SQL(", ").join(self._texts(columns)),
+            self._looked_up(keys),
+        )
+
+    def copies(self, hashes: Iterable[int], columns: Sequence[str]) -> sql.Composed:
+        """Of the rows with these hashes: hash, how many, and these columns as text, whole."""
+        return sql.SQL(
+            "SELECT hash, pg_catalog.count(*), coalesce(pg_catalog.min(texts), '{{}}')"
+            " FROM (SELECT {row} AS hash, ARRAY[{columns}]::text[] AS texts"
+            " FROM {relation} OFFSET 0) AS rows WHERE hash = ANY({hashes}) GROUP BY hash"
+        ).format(
+            row=self._row(),
+            columns=sql.SQL(", ").join(self._texts(columns)),
+            relation=self.relation.identifier,
+            hashes=_bigints(hashes),
+        )
+
+    def _texts(self, columns: Sequence[str]) -> list[sql.Composed]:
+        return [as_text(sql.Identifier(name), self.relation.column(name).type) for name in columns]
+
+    def _looked_up(self, keys: Sequence[Key]) -> sql.Composed:
+        """The table, of it only the rows with these keys."""
         names = [sql.Identifier(f"naru_wanted_{i}") for i in range(len(self.key))]
         equal = [
             sql.SQL("{} = {}").format(sql.Identifier(column), name)
             for column, name in zip(self.key, names, strict=True)
         ]
         return sql.SQL(
-            "SELECT ARRAY[{key}]::text[], looked_up.xmin::text, {row}, ARRAY[{columns}]::int8[]"
-            " FROM {relation} AS looked_up JOIN (VALUES {keys}) AS wanted ({names}) ON {equal}"
+            "{relation} AS looked_up JOIN (VALUES {keys}) AS wanted ({names}) ON {equal}"
         ).format(
-            key=sql.SQL(", ").join(self._key_texts()),
-            row=self._row(),
-            columns=sql.SQL(", ").join(each if columns else []),
             relation=self.relation.identifier,
             keys=sql.SQL(", ").join(self._literal(key) for key in keys),
             names=sql.SQL(", ").join(names),

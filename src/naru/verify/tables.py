@@ -15,6 +15,7 @@ from naru.verify.hashing import Agreement
 from naru.verify.merging import merge
 from naru.verify.options import Options
 from naru.verify.relations import Relation, Types, relations
+from naru.verify.repair import Repair
 from naru.verify.rows import Half, Suspect, name, prepare, sift, suspects
 from naru.verify.side import Side, Workers
 from naru.verify.verdict import TableVerdict
@@ -50,11 +51,17 @@ class TableComparison:
     """Compares tables of two sides; one coordinator a table, `options.jobs` workers a side."""
 
     def __init__(
-        self, sides: tuple[Side, Side], agreement: Agreement, options: Options, observer: Observer
+        self,
+        sides: tuple[Side, Side],
+        agreement: Agreement,
+        options: Options,
+        observer: Observer,
+        repair: Repair | None = None,
     ) -> None:
         self._sides = sides
         self._agreement = agreement
         self._options = options
+        self._repair = repair
         self._progress = Progress(observer)
         self._workers = (
             Workers(sides[0], options.jobs),
@@ -129,10 +136,15 @@ class TableComparison:
         most = _MOST_FOLLOWED if self._slot else self._options.max_differences
         found = 0
         kept: list[Suspect] = []
+        mending = self._repair.table(source, target) if self._repair else None
         for suspect in suspects(source, target, readers, within):
             found += 1
+            if mending:
+                mending.take(suspect)
             if len(kept) < most:
                 kept.append(suspect)
+        if mending:
+            mending.flush()
         if self._slot:
             return self._settled(verdict, source, target, readers, found, kept)
         named = tuple(name(source, target, readers, kept))
