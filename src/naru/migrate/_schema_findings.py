@@ -42,7 +42,14 @@ _OBJECTS: dict[str, tuple[str, str | None]] = {
         "is identified by whole rows",
         "REPLICA IDENTITY USING INDEX, if it has a unique index over NOT NULL columns",
     ),
-    "schema.unlogged": ("is unlogged", "ALTER TABLE … SET LOGGED, or fill it anew"),
+    "schema.unlogged": (
+        "is unlogged, and copied once more at each switch",
+        "nothing, or ALTER TABLE … SET LOGGED; a failover of the service empties unlogged tables",
+    ),
+    "schema.unlogged-large": (
+        "is unlogged, and too large to be copied while clients wait",
+        "ALTER TABLE … SET LOGGED, or TRUNCATE it before the start",
+    ),
     "schema.large-objects": ("are in pg_largeobject", None),
     "schema.row-security": ("hides rows from our login", "ALTER ROLE … BYPASSRLS"),
     "schema.trigger-always": (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from naru.migrate.facts import SHOWN, Names
 from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.unlogged import MOST_BYTES
 from naru.postgres import Connection, fetch_all
 
 _USER = (
@@ -47,6 +48,10 @@ OBJECTS: dict[str, str] = {
     " THEN NOT pg_catalog.has_sequence_privilege(c.oid, 'SELECT') END",
     "schema.replica-identity-full": _RELATION + " AND c.relkind = 'r' AND c.relreplident = 'f'",
     "schema.unlogged": _RELATION + " AND c.relkind = 'r' AND c.relpersistence = 'u'",
+    "schema.unlogged-large": _RELATION + " AND c.relkind = 'r' AND c.relpersistence = 'u'"
+    " AND pg_catalog.pg_table_size(c.oid) > 65536 AND (SELECT sum(pg_catalog.pg_table_size(u.oid))"
+    " FROM pg_catalog.pg_class u WHERE u.relkind = 'r' AND u.relpersistence = 'u')"
+    f" > {MOST_BYTES}",
     "schema.large-objects": "SELECT count(*) || ' large objects' AS name"
     " FROM pg_catalog.pg_largeobject_metadata HAVING count(*) > 0",
     "schema.row-security": _RELATION + " AND CASE WHEN c.relrowsecurity"

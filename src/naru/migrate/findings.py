@@ -180,7 +180,15 @@ KINDS: dict[str, Kind] = {
         "warning",
         "The whole row identifies it, so each change searches the target's table.",
     ),
-    "schema.unlogged": Kind("warning", "Changes of unlogged tables cannot be followed."),
+    "schema.unlogged": Kind(
+        "warning",
+        "Changes of unlogged tables cannot be followed; they are copied once more while clients "
+        "wait.",
+    ),
+    "schema.unlogged-large": Kind(
+        "blocking",
+        "Unlogged tables together hold more than can be copied again while clients wait (16 MB).",
+    ),
     "schema.large-objects": Kind(
         "warning",
         "Changes of large objects cannot be followed; they are compared again at the cutover.",

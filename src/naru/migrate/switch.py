@@ -25,6 +25,7 @@ from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.parts import read_publishable
 from naru.migrate.sequences import Positions, read_sequences, set_sequences
 from naru.migrate.sides import Side, current_lsn, explained, observe_server
+from naru.migrate.unlogged import UnloggedTable, copy_again, read_unlogged
 from naru.postgres import Connection, Lsn, fetch_value
 from naru.system import SILENT, Deadline, Observer, wait_until
 from naru.traffic import Pooler
@@ -91,14 +92,18 @@ class _Links:
     enter: Connection
     leave_snapshot: Connection
     enter_snapshot: Connection
+    unlogged: tuple[UnloggedTable, ...]
+    """What the side to leave has of these, found before clients wait."""
 
     @classmethod
     def open(cls, plan: SwitchPlan) -> _Links:
+        leave = plan.leave.connect("switch")
         return cls(
-            plan.leave.connect("switch"),
+            leave,
             plan.enter.connect("switch"),
             plan.leave.connect("snapshot", autocommit=False),
             plan.enter.connect("snapshot", autocommit=False),
+            read_unlogged(leave),
         )
 
     def close(self) -> None:
@@ -171,6 +176,9 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
         with watch("large objects"):
             deadline.check()
             _synchronise(plan, links.leave, links.enter, SILENT)
+        if links.unlogged:
+            with watch("unlogged tables"):
+                copy_again(links.leave, links.enter, links.unlogged)
         with watch("stop following"):
             for one in plan.forward:
                 channels.disable(one, links.enter)
