@@ -11,6 +11,7 @@ from naru.errors import RefusedError
 from naru.migrate import assess, start
 from naru.migrate.follow import catch_up
 from naru.postgres import Dsn, LocalServer, connect, fetch_all, fetch_value
+from naru.system import wait_until
 from tests.migration import Case, case, found
 
 pytestmark = pytest.mark.integration
@@ -149,6 +150,54 @@ def test_every_kind_of_change_arrives_when_made_while_tables_are_copied(
     monkeypatch.setattr(start, "copy_tables", late)
     made.start()
     _cross(made)
+
+
+def test_a_column_that_is_added_on_both_sides_is_followed(made: Case) -> None:
+    adding = "ALTER TABLE plain ADD extra text DEFAULT 'none'"
+    made.start()
+    with connect(made.source, purpose="app") as source, made.record() as record:
+        source.execute(adding)
+        source.execute("INSERT INTO plain VALUES (-1, -1, 'x', now(), 'waits for its column')")
+        with pytest.raises(RefusedError, match=r"column public\.plain\.extra") as caught:
+            made.switcher(record).cross()
+        assert "the same change on the other side" in str(caught.value.remedy)
+        with connect(made.target, purpose="app") as target:
+            target.execute(adding)
+        catch_up(record)
+        verdict = made.switcher(record).cross().verdict
+        assert verdict is not None
+        assert verdict.same, found(verdict)
+    with connect(made.target, purpose="app") as target:
+        extra = fetch_all(target, "SELECT extra FROM plain WHERE id IN (-1, 2) ORDER BY id")
+    assert extra == [("waits for its column",), ("none",)]
+
+
+def test_a_table_that_is_made_on_both_sides_and_added_is_followed(made: Case) -> None:
+    made.start()
+    making = "CREATE TABLE newcomer (id int PRIMARY KEY REFERENCES plain, what text)"
+    with (
+        connect(made.source, purpose="app") as source,
+        connect(made.target, purpose="app") as target,
+        made.record() as record,
+    ):
+        source.execute(making)
+        source.execute("INSERT INTO newcomer SELECT id, what FROM plain LIMIT 100")
+        with pytest.raises(RefusedError, match=r"public\.newcomer"):
+            made.switcher(record).cross()
+        target.execute(making)
+        with pytest.raises(RefusedError, match="newcomer is not part of the migration") as caught:
+            made.switcher(record).cross()
+        name = record.channels[0].name
+        for words in (f"ALTER PUBLICATION {name} ADD TABLE", "REFRESH PUBLICATION"):
+            assert words in str(caught.value.remedy)
+        source.execute(f"ALTER PUBLICATION {name} ADD TABLE newcomer")
+        target.execute(f"ALTER SUBSCRIPTION {name} REFRESH PUBLICATION")
+        source.execute("UPDATE newcomer SET what = 'later' WHERE id % 2 = 0")
+        wait_until(lambda: not made.switcher(record).gates(), "the gates to open", 60)
+        verdict = made.switcher(record).cross().verdict
+        assert verdict is not None
+        assert verdict.same, found(verdict)
+        assert fetch_value(target, "SELECT count(*) FROM newcomer") == 100
 
 
 def test_what_unlogged_tables_hold_comes_back_again(made: Case) -> None:

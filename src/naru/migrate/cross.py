@@ -115,7 +115,9 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
             apply_errors=lag.errors,
             long_transactions=gates.long_transactions(leave),
             prepared_transactions=gates.prepared_transactions(leave),
-            changed_catalogs=gates.changed(known, now) if known else (),
+            schema_drift=_drift(plan) if known and gates.changed(known, now) else (),
+            not_synchronised=gates.not_synchronised(enter),
+            channel=plan.forward[0].name,
             unfollowed_tables=_unfollowed(plan, leave),
             unlogged_tables=gates.unlogged_tables(leave),
             other_passwords=gates.differing_passwords(leave, enter),
@@ -125,6 +127,17 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
             poolers=tuple(_view(pooled, plan) for pooled in plan.poolers),
             failed_over=may_have_lost(record, enter),
         )
+
+
+def _drift(plan: SwitchPlan) -> tuple[str, ...]:
+    """What differs between the schemas; nothing if a change was made on both sides."""
+    options = Options(rows=False, sequences=False, large_objects=False)
+    verdict = compare(plan.leave.dsn, plan.enter.dsn, options=options)
+    return tuple(
+        f"{one.kind} {one.object}, {one.attribute}: {one.source or 'none'} at the"
+        f" {plan.leave.role}, {one.target or 'none'} at the {plan.enter.role}"
+        for one in verdict.schema[:20]
+    )
 
 
 def _unfollowed(plan: SwitchPlan, leave: Connection) -> tuple[str, ...]:

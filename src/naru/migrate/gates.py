@@ -47,9 +47,11 @@ class GateFacts:
     long_transactions: tuple[tuple[int, float, str], ...]
     """On the side that takes writes: pid, age in seconds, application."""
     prepared_transactions: tuple[str, ...]
-    changed_catalogs: tuple[str, ...]
-    """What DDL has touched since the copy began."""
+    schema_drift: tuple[str, ...]
+    """What DDL since the copy began has made different between the sides."""
     unfollowed_tables: tuple[str, ...]
+    not_synchronised: tuple[str, ...]
+    """Tables that somebody added to our publication and whose rows are still being copied."""
     unlogged_tables: tuple[str, ...]
     """Those that together are too large for the pause."""
     other_passwords: tuple[str, ...]
@@ -59,6 +61,8 @@ class GateFacts:
     other_wal_level: str
     other_in_recovery: bool
     poolers: tuple[PoolerView, ...]
+    channel: str = ""
+    """Name of the publication and subscription that carry changes."""
     failed_over: bool = False
     """The receiving side failed over while it could lose what it had applied."""
 
@@ -74,11 +78,11 @@ class Gate:
 
 
 def decide(facts: GateFacts, limits: Limits) -> tuple[Gate, ...]:
-    """Which gates are shut, and what to do about each. Empty means: go."""
+    """Which gates are shut, and what to do about each, causes first. Empty means: go."""
     return (
+        *_drift_gates(facts),
         *_flow_gates(facts, limits),
         *_activity_gates(facts, limits),
-        *_drift_gates(facts),
         *_other_side_gates(facts),
         *_pooler_gates(facts),
     )
@@ -139,16 +143,25 @@ def _drift_gates(facts: GateFacts) -> list[Gate]:
     gates = [
         Gate(
             "drift.ddl", "shut", f"the schema has changed since the copy began: {what}",
-            "undo the change, or `naru migrate abort` and start again",
+            "make the same change on the other side too, or undo it",
         )
-        for what in facts.changed_catalogs
+        for what in facts.schema_drift
     ]  # fmt: skip
     gates += [
         Gate(
             "drift.new-table", "shut", f"table {name} is not part of the migration",
-            "drop it, or abort and start again",
+            "make it on the other side too; then, on the side that takes writes: ALTER"
+            f" PUBLICATION {facts.channel} ADD TABLE …, and on the other: ALTER SUBSCRIPTION"
+            f" {facts.channel} REFRESH PUBLICATION, which copies its rows",
         )
         for name in facts.unfollowed_tables
+    ]  # fmt: skip
+    gates += [
+        Gate(
+            "drift.not-synchronised", "shut", f"rows of table {name} are still being copied",
+            "wait; if it does not end, the receiving server's log has the reason",
+        )
+        for name in facts.not_synchronised
     ]  # fmt: skip
     gates += [
         Gate(
@@ -237,6 +250,19 @@ def prepared_transactions(connection: Connection) -> tuple[str, ...]:
     """Prepared transactions of this database."""
     query = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()"
     return tuple(row[0] for row in fetch_all(connection, query))
+
+
+def not_synchronised(connection: Connection) -> tuple[str, ...]:
+    """Tables of our subscriptions on the receiving side whose rows are not all there yet."""
+    rows = fetch_all(
+        connection,
+        """
+        SELECT srrelid::regclass::text FROM pg_catalog.pg_subscription_rel r
+        JOIN pg_catalog.pg_subscription s ON s.oid = r.srsubid AND s.subenabled
+        WHERE r.srsubstate <> 'r' AND starts_with(s.subname, 'naru_') ORDER BY 1 LIMIT 20
+        """,
+    )
+    return tuple(row[0] for row in rows)
 
 
 def unlogged_tables(connection: Connection) -> tuple[str, ...]:
