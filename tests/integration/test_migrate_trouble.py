@@ -12,7 +12,8 @@ from psycopg import sql
 
 from naru.postgres import LocalServer, connect, fetch_value
 from naru.system import wait_until
-from tests.migration import Case, drop_database
+from tests import servers
+from tests.migration import Case, catalogs, drop_database
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -75,13 +76,12 @@ def test_a_subscription_that_somebody_disabled_shuts_the_gate_until_it_is_enable
         cutover(made, 1, f"subscription {name} is disabled", "ENABLE", "nothing was done")
         target.execute(f"ALTER SUBSCRIPTION {name} ENABLE")
         with made.record() as record:
-            wait_until(lambda: made.switcher(record).gates()[:1] != (), "the unlogged table", 30)
             wait_until(
                 lambda: all(one.severity != "shut" for one in made.switcher(record).gates()),
                 "the gates to open", 60,
             )  # fmt: skip
     assert status(made, 0)["problem"] is None
-    cutover(made, 0, "public.cache is unlogged")
+    cutover(made, 0)
 
 
 def test_a_row_that_is_in_the_way_on_the_target_is_told_and_can_be_taken_away(made: Case) -> None:
@@ -157,6 +157,51 @@ def test_settings_for_everybody_do_not_disturb_a_migration(made: Case) -> None:
     cutover(made, 0, "exact comparison")
     done = made.command("migrate", "rollback", "--yes", *made.uris())
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_target_that_is_gone_does_not_keep_the_source_from_being_cleaned_up(
+    made: Case, server_folder: Path
+) -> None:
+    lost = servers.make_server(
+        server_folder, "lost-new", servers.new_installation(), shared_buffers="16MB"
+    )
+    case = Case(made.folder, made.old, lost, made.database)
+    before = catalogs(made.old, made.database)
+    with lost:
+        case.start()
+    done = case.command("migrate", "status", "--json", *case.uris())
+    assert done.returncode == 3
+    assert "cannot reach" in json.loads(done.stdout)["problem"]
+    done = case.command("migrate", "abort", "--yes", *case.uris())
+    assert done.returncode == 3, done.stderr
+    assert "--target-is-gone" in done.stderr
+    assert catalogs(made.old, made.database) != before
+    done = case.command("migrate", "abort", "--yes", "--target-is-gone", *case.uris())
+    assert done.returncode == 0, done.stderr
+    assert catalogs(made.old, made.database) == before
+
+
+def test_a_source_that_is_gone_does_not_keep_the_target_from_being_on_its_own(
+    made: Case, server_folder: Path
+) -> None:
+    lost = servers.make_server(
+        server_folder, "lost-old", servers.old_installation(), shared_buffers="16MB"
+    )
+    case = Case(made.folder, lost, made.new, made.database)
+    with lost:
+        with connect(lost.dsn(), purpose="test") as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(case.database)))
+        with connect(case.source, purpose="test") as connection:
+            connection.execute(_CONTENT)
+        case.start()
+        cutover(case, 0)
+    done = case.command("migrate", "finish", "--yes", *case.uris())
+    assert done.returncode == 3, done.stderr
+    assert "--source-is-gone" in done.stderr
+    done = case.command("migrate", "finish", "--yes", "--source-is-gone", *case.uris())
+    assert done.returncode == 0, done.stderr
+    after = catalogs(made.new, made.database)
+    assert (after["slots"], after["publications"], after["subscriptions"]) == ("[]", "[]", "[]")
 
 
 def test_a_role_whose_password_differs_is_told_before_the_switch(made: Case) -> None:

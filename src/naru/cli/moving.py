@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,11 +25,12 @@ from naru.cli.parties import (
     poolers_of,
 )
 from naru.cli.progress import observer_for
-from naru.errors import RefusedError
+from naru.errors import RefusedError, UnreachableError
 
 if TYPE_CHECKING:
     from naru.journal import Journal
     from naru.migrate import Closing, Crossing, Gate, Record, Status, Switcher
+    from naru.migrate.sides import Side
 
 SeenSourceOption = Annotated[
     str | None,
@@ -185,6 +187,10 @@ def finish(
     keep_fence: Annotated[
         bool, typer.Option("--keep-fence", help="Leave the old database closed to clients.")
     ] = False,
+    source_is_gone: Annotated[
+        bool,
+        typer.Option("--source-is-gone", help="The old server is no more: clean up the target."),
+    ] = False,
     spec: SpecOption = None,
     yes: YesOption = False,
     json: JsonOption = False,
@@ -199,7 +205,9 @@ def finish(
         must_be_at(record, "target", "finish")
         talk.confirm(f"drop the way back from {record.target} for good?", yes=yes)
         with _sole(record):
-            _show_closing(act(record, keep_fence=keep_fence, observer=observer), json)
+            with _hinting("--source-is-gone", record.source):
+                closing = act(record, keep_fence=keep_fence, gone=source_is_gone, observer=observer)
+        _show_closing(closing, json)
 
 
 def abort(
@@ -209,6 +217,10 @@ def abort(
     pooler: PoolerOption = None,
     pooler_config: PoolerConfigOption = None,
     pooler_database: PoolerDatabaseOption = None,
+    target_is_gone: Annotated[
+        bool,
+        typer.Option("--target-is-gone", help="The new server is no more: clean up the source."),
+    ] = False,
     spec: SpecOption = None,
     yes: YesOption = False,
     json: JsonOption = False,
@@ -224,8 +236,26 @@ def abort(
         talk.confirm(f"give up migration {record.names.migration}{what}?", yes=yes)
         database = pooler_database or record.source.dsn.database
         with _sole(record):
-            settle_pending(record, poolers_of(found, pooler, pooler_config, database), observer)
-            _show_closing(act(record, observer=observer), json)
+            with _hinting("--target-is-gone", record.target):
+                if not target_is_gone:
+                    poolers = poolers_of(found, pooler, pooler_config, database)
+                    settle_pending(record, poolers, observer)
+                closing = act(record, gone=target_is_gone, observer=observer)
+        _show_closing(closing, json)
+
+
+@contextmanager
+def _hinting(option: str, side: Side) -> Iterator[None]:
+    """Name the option that does without `side`, should it be out of reach."""
+    try:
+        yield
+    except UnreachableError as error:
+        if f"@{side.dsn.host}:{side.dsn.port}/" not in error.message:
+            raise
+        raise UnreachableError(
+            error.message,
+            remedy=f"run the same command when it answers again; if it never will: {option}",
+        ) from error
 
 
 def _open(found: Parties, journal: Journal, name: str | None) -> Record:

@@ -29,10 +29,13 @@ class Closing:
     lines: tuple[str, ...]
 
 
-def finish(record: Record, *, keep_fence: bool = False, observer: Observer = SILENT) -> Closing:
+def finish(
+    record: Record, *, keep_fence: bool = False, gone: bool = False, observer: Observer = SILENT
+) -> Closing:
     """Drop the way back: the target is on its own from here.
 
     `keep_fence` leaves the old database closed to clients; otherwise it is as it was.
+    `gone` says that the source is no more, and only the target is cleaned up.
     Raises UsageError while writes are still at the source.
     """
     if record.at != "target":
@@ -40,8 +43,10 @@ def finish(record: Record, *, keep_fence: bool = False, observer: Observer = SIL
             "writes are still at the source: there is nothing to finish",
             remedy="naru migrate cutover first, or abort",
         )
-    lines = _take_away(record, observer)
-    if keep_fence:
+    lines = _take_away(record, observer, (record.target,) if gone else _both(record))
+    if gone:
+        lines.append(f"{record.source}: is left as it is, for good")
+    elif keep_fence:
         lines.append(f"{record.source}: stays closed to clients, as asked")
     else:
         switch.open_side(record.source, record.run)
@@ -50,20 +55,24 @@ def finish(record: Record, *, keep_fence: bool = False, observer: Observer = SIL
     return Closing("finished", tuple(lines))
 
 
-def abort(record: Record, *, observer: Observer = SILENT) -> Closing:
+def abort(record: Record, *, gone: bool = False, observer: Observer = SILENT) -> Closing:
     """Take everything of the migration away from the source, and from the target.
 
     A target database that the migration made is dropped; one that was there before keeps
-    its copied content. Raises UsageError once writes are at the target.
+    its copied content. `gone` says that the target is no more, and only the source is
+    cleaned up: a slot that nobody reads would fill its disk. Raises UsageError once
+    writes are at the target.
     """
     if record.at != "source":
         raise UsageError(
             "writes are at the target: aborting would lose what was written there",
             remedy="naru migrate rollback first, then abort; or finish, to stay",
         )
-    lines = _take_away(record, observer)
+    lines = _take_away(record, observer, (record.source,) if gone else _both(record))
     switch.open_side(record.source, record.run)
-    if record.run.recall("made database"):
+    if gone:
+        lines.append(f"{record.target}: is left as it is; never let it reach the source again")
+    elif record.run.recall("made database"):
         _drop_database(record.target)
         lines.append(f"{record.target}: the database that the migration made is dropped")
     else:
@@ -72,9 +81,13 @@ def abort(record: Record, *, observer: Observer = SILENT) -> Closing:
     return Closing("aborted", tuple(lines))
 
 
-def _take_away(record: Record, observer: Observer) -> list[str]:
+def _both(record: Record) -> tuple[Side, ...]:
+    return (record.source, record.target)
+
+
+def _take_away(record: Record, observer: Observer, sides: tuple[Side, ...]) -> list[str]:
     """Subscriptions first, so that nobody holds the slots; then slots, publications, the rest."""
-    names = _names_in_use(record)
+    names = _names_in_use(record, sides)
     lines: list[str] = []
 
     def do(title: str, act: Callable[[], None], side: Side) -> None:
@@ -84,22 +97,22 @@ def _take_away(record: Record, observer: Observer) -> list[str]:
         observer.step(title, "done")
         lines.append(f"{side}: {title}")
 
-    pair = (record.source, record.target)
-    for side in pair:
+    for side in sides:
         do("drop subscriptions", lambda side=side: _drop_subscriptions(side, names), side)  # type: ignore[misc]
-    for side in pair:
+    for side in sides:
         do("drop slots and publications", lambda side=side: _drop_origins(side, names), side)  # type: ignore[misc]
-    for side in pair:
+    for side in sides:
         do("replica identities as before", lambda side=side: _restore(record, side), side)  # type: ignore[misc]
-    do("drop the migration's own schema", lambda: _drop_ledger(record.target), record.target)
+    if record.target in sides:
+        do("drop the migration's own schema", lambda: _drop_ledger(record.target), record.target)
     return lines
 
 
-def _names_in_use(record: Record) -> list[str]:
-    """Every name of this migration that either side knows, whatever the journal says."""
+def _names_in_use(record: Record, sides: tuple[Side, ...]) -> list[str]:
+    """Every name of this migration that a side knows, whatever the journal says."""
     pattern = f"^{record.names.stem}_(back_)?[0-9]+$"
     found: set[str] = set()
-    for side in (record.source, record.target):
+    for side in sides:
         try:
             with side.connect("names") as connection:
                 found |= {row[0] for row in fetch_all(connection, _NAMES, {"pattern": pattern})}
