@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Container
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from naru.errors import StoppedError
 from naru.migrate.names import Relation
-from naru.migrate.parts import Part, cut, read_tables
+from naru.migrate.parts import Part, bundles, cut, read_tables
 from naru.migrate.sides import Side
 from naru.migrate.transfer import Reader, Worker
 from naru.postgres import Connection
@@ -67,6 +67,41 @@ class _Progress:
             return self.missing[part.table.relation] == 0
 
 
+Task = Callable[[Worker], "Iterable[Task]"]
+"""Something for a worker to do; it gives what its end makes possible."""
+
+
+class _Queue:
+    """What is left to do. What a task's end makes possible comes before all else."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._todo = deque(tasks)
+        self._running = 0
+        self._stopped = False
+        self._change = threading.Condition()
+
+    def take(self) -> Task | None:
+        """The next task, waited for while others may still bring some; None at the end."""
+        with self._change:
+            while not self._todo and self._running and not self._stopped:
+                self._change.wait(1)
+            if self._stopped or not self._todo:
+                return None
+            self._running += 1
+            return self._todo.popleft()
+
+    def done(self, more: Iterable[Task]) -> None:
+        with self._change:
+            self._running -= 1
+            self._todo.extendleft(reversed(list(more)))
+            self._change.notify_all()
+
+    def stop(self) -> None:
+        with self._change:
+            self._stopped = True
+            self._change.notify_all()
+
+
 def copy_tables(
     reader: Reader,
     target: Side,
@@ -74,37 +109,41 @@ def copy_tables(
     *,
     batch: int,
     jobs: int,
-    table_done: Callable[[Relation], None],
+    table_done: Callable[[Relation], Iterable[Task]],
     observer: Observer = SILENT,
 ) -> int:
     """Copy the planned parts with `jobs` workers; give the number of rows.
 
-    `table_done` is called by a worker right after a table's last part, and may do more
-    work for it (its indexes) while others go on copying. The first error stops all
-    workers and is raised; what was finished stays noted in the target's ledger.
+    `table_done` is asked right after a table's last part for more to do with it (its
+    indexes), which any worker may take while others go on copying. The first error stops
+    all workers and is raised; what was finished stays noted in the target's ledger.
     """
     progress = _Progress(observer, work.total_bytes, work.done_bytes)
-    todo: queue.SimpleQueue[Part] = queue.SimpleQueue()
     for part in work.parts:
         progress.missing[part.table.relation] = progress.missing.get(part.table.relation, 0) + 1
-        todo.put(part)
     stop = threading.Event()
     errors: list[BaseException] = []
+
+    def copying(parts: Sequence[Part]) -> Task:
+        def task(worker: Worker) -> Iterable[Task]:
+            rows = worker.copy(parts, batch, progress.add, stop)
+            ended = (part for part, some in zip(parts, rows, strict=True)
+                     if progress.part_done(part, some))  # fmt: skip
+            return [more for part in ended for more in table_done(part.table.relation)]
+
+        return task
+
+    todo = _Queue(copying(parts) for parts in bundles(work.parts))
 
     def drain(number: int) -> None:
         worker = Worker(reader, target, number)
         try:
-            while not stop.is_set():
-                try:
-                    part = todo.get_nowait()
-                except queue.Empty:
-                    return
-                rows = worker.copy(part, batch, progress.add, stop)
-                if progress.part_done(part, rows):
-                    table_done(part.table.relation)
+            while (task := todo.take()) is not None:
+                todo.done(task(worker))
         except BaseException as error:
             errors.append(error)
             stop.set()
+            todo.stop()
         finally:
             worker.close()
 
@@ -117,8 +156,9 @@ def copy_tables(
     try:
         for thread in threads:
             thread.join()
-    except BaseException:
+    except KeyboardInterrupt:
         stop.set()
+        todo.stop()
         for thread in threads:
             thread.join(timeout=5)
         raise

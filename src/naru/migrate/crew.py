@@ -68,19 +68,26 @@ class Crew:
         tolerant: bool,
         on_done: Callable[[Statement], None],
     ) -> None:
-        """Run every task to its end, or stop all at the first error and raise it."""
+        """Run every task to its end, or stop all at the first error and raise it.
+
+        The statements of a task are done together; serial tasks one after the other.
+        """
 
         def work(statements: Sequence[Statement]) -> None:
-            for statement in statements:
-                if self._stop.is_set():
-                    return
-                if self._carry_out(statement, tolerant):
-                    with self._lock:
-                        on_done(statement)
+            if self._stop.is_set():
+                return
+            for statement in self._carry_out(statements, tolerant):
+                with self._lock:
+                    on_done(statement)
+
+        def in_order() -> None:
+            for task in tasks:
+                work(task)
 
         if serial:
-            tasks = [[one for task in tasks for one in task]]
-        futures = [self._pool.submit(work, task) for task in tasks]
+            futures = [self._pool.submit(in_order)]
+        else:
+            futures = [self._pool.submit(work, task) for task in tasks]
         try:
             self._await(futures)
         except BaseException:
@@ -102,12 +109,26 @@ class Crew:
             connection.cancel_safe(timeout=5)
         wait(futures, timeout=30)
 
-    def _carry_out(self, statement: Statement, tolerant: bool) -> bool:
+    def _carry_out(self, statements: Sequence[Statement], tolerant: bool) -> Sequence[Statement]:
+        """Run a task's statements in one transaction, or one by one if that is refused.
+
+        Gives those that are done. One message is one transaction, and one round trip.
+        """
+        if len(statements) == 1:
+            return statements if self._carry_out_alone(statements[0], tolerant) else []
         connection = self._connection()
-        text = f"{statement.sql}\n;\n{note_done(self._identity, [statement.id])}"
         try:
-            # One message is one transaction, at the price of one round trip.
-            connection.execute(text.encode())
+            connection.execute(self._message(statements))
+        except psycopg.Error as error:
+            if connection.closed or self._stop.is_set():
+                raise explain(error, self._target, f"making {statements[0]}") from error
+            return [one for one in statements if self._carry_out_alone(one, tolerant)]
+        return statements
+
+    def _carry_out_alone(self, statement: Statement, tolerant: bool) -> bool:
+        connection = self._connection()
+        try:
+            connection.execute(self._message([statement]))
         except psycopg.Error as error:
             said = explain(error, self._target, f"making {statement}")
             if isinstance(said, ServerError) and is_noted(connection, self._identity, statement.id):
@@ -117,6 +138,11 @@ class Crew:
                 return False
             raise said from error
         return True
+
+    def _message(self, statements: Sequence[Statement]) -> bytes:
+        texts = [one.sql for one in statements]
+        texts.append(note_done(self._identity, [one.id for one in statements]))
+        return "\n;\n".join(texts).encode()
 
     def _put_up_with(self, statement: Statement, said: NaruError) -> None:
         with self._lock:

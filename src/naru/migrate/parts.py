@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +16,9 @@ PART_BYTES = 128 * 1024 * 1024
 
 SMALL_BYTES = 1024 * 1024
 """Tables up to this size go through an open connection, without a program of their own."""
+
+BUNDLE = 50
+"""At most so many small tables are copied in one transaction, and a hundredth of all."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,11 @@ class Part:
     @property
     def bytes(self) -> int:
         return self.table.bytes // self.of
+
+    @property
+    def is_small(self) -> bool:
+        """True if opening more for it than a connection would cost more than its rows."""
+        return self.table.bytes <= SMALL_BYTES
 
     def query(self) -> sql.Composed:
         """The COPY statement that reads this part at the source.
@@ -85,6 +93,24 @@ def cut(table: Table, *, part_bytes: int = PART_BYTES, can_split: bool = True) -
         Part(table, number, count, first or 0, end)
         for number, (first, end) in enumerate(pairwise([*bounds, None]))
     ]
+
+
+def bundles(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Parts that are copied in one transaction each: a large one alone, small tables together."""
+    most = min(BUNDLE, len(parts) // 100)
+    bundle: list[Part] = []
+    size = 0
+    for part in parts:
+        if not part.is_small:
+            yield [part]
+            continue
+        bundle.append(part)
+        size += part.bytes
+        if len(bundle) >= most or size >= 4 * SMALL_BYTES:
+            yield bundle
+            bundle, size = [], 0
+    if bundle:
+        yield bundle
 
 
 def read_tables(connection: Connection) -> Iterator[Table]:

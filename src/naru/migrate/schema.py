@@ -31,6 +31,8 @@ from naru.postgres import Connection, Dsn, connect, explain
 from naru.system import SILENT, Observer, run
 
 _BATCH = 200
+_BY_THEMSELVES = 100
+_TOGETHER = 50
 
 _DONE = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -106,16 +108,20 @@ def build(
     *,
     jobs: int = 2,
     maintenance_memory: str = "256MB",
+    parallel: int | None = None,
     on_done: Callable[[Statement], None] | None = None,
     observer: Observer = SILENT,
     title: str = "keys and indexes",
 ) -> BuildReport:
     """Run `statements` (a phase, or one table's) with `jobs` connections; skip what is done.
 
-    `on_done` hears each statement that was committed, maybe from several threads. Raises
+    `on_done` hears each statement that was committed, maybe from several threads. `parallel`
+    is how many workers more one index build may take; by default the target's own. Raises
     the first error, except in stages that are tolerant, whose refusals are in the report.
     """
     settings = {**_SETTINGS, "maintenance_work_mem": maintenance_memory}
+    if parallel is not None:
+        settings["max_parallel_maintenance_workers"] = str(parallel)
     with _session(target, "schema") as connection:
         done = _done(connection, dump)
         todo = [one for one in statements if one.id not in done]
@@ -160,15 +166,26 @@ class _Counter:
 
 
 def _tasks(statements: Sequence[Statement], stage: Stage) -> list[list[Statement]]:
-    """Groups of statements for one worker each: a small table's together, largest first."""
+    """What goes into one transaction each: a small table's statements, or many small tables'.
+
+    The largest come first and by themselves. A transaction for every index of ten thousand
+    tables would cost more than the indexes.
+    """
     groups: dict[object, list[Statement]] = {}
     for one in statements:
-        key = one.id if one.alone or one.table is None else one.table
+        key = one.id if one.alone or one.table is None or stage in SERIAL else one.table
         groups.setdefault(key, []).append(one)
     tasks = list(groups.values())
     if stage not in SERIAL:
         tasks.sort(key=lambda group: -group[0].size)
-    return tasks
+    if stage in TOLERANT or len(tasks) < 2 * _BY_THEMSELVES:
+        return tasks
+    rest = tasks[_BY_THEMSELVES:]
+    most = min(_TOGETHER, len(tasks) // _BY_THEMSELVES)
+    return tasks[:_BY_THEMSELVES] + [
+        [one for task in rest[start : start + most] for one in task]
+        for start in range(0, len(rest), most)
+    ]
 
 
 def _entries(dump: SchemaDump, section: str) -> Iterator[Entry]:

@@ -24,7 +24,7 @@ from naru.migrate.archive import (
     server_major,
 )
 from naru.migrate.channel import Channel
-from naru.migrate.copy import copy_tables, plan
+from naru.migrate.copy import Task, copy_tables, plan
 from naru.migrate.durable import make_durable, note_timeline
 from naru.migrate.follow import catch_up
 from naru.migrate.globals import transfer_globals
@@ -35,7 +35,7 @@ from naru.migrate.record import Record
 from naru.migrate.sequences import read_sequences, set_sequences
 from naru.migrate.sides import explained, observe_server
 from naru.migrate.statements import Phase, Statement
-from naru.migrate.transfer import Reader
+from naru.migrate.transfer import Reader, Worker
 from naru.postgres import Connection, Installation, find_installations
 from naru.system import SILENT, Observer
 
@@ -61,6 +61,7 @@ class Start:
         self._run = record.run
         self._bounds = bounds
         self._observer = observer
+        self._to_build: tuple[SchemaDump, list[Statement]] | None = None
 
     def perform(self) -> None:
         """Do what is not done yet; returns when the target has caught up."""
@@ -160,7 +161,7 @@ class Start:
             seeing.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             seeing.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
             programs = self._programs()
-            dump = self._schema(programs, snapshot)
+            self._schema(programs, snapshot)
             if number == 1 or self._run.recall("fingerprint") is None:
                 self._run.remember("fingerprint", gates.schema_fingerprint(seeing))
             work = plan(seeing, complete)
@@ -174,7 +175,7 @@ class Start:
                 batch=number,
                 jobs=self._bounds.jobs,
                 table_done=self._index_eagerly(
-                    dump, {p.table.relation: p.table.bytes for p in work.parts}
+                    {p.table.relation: p.table.bytes for p in work.parts}
                 ),
                 observer=self._observer,
             )
@@ -195,27 +196,38 @@ class Start:
             server_major(self._record.target.dsn),
         )
 
-    def _schema(self, programs: Installation, snapshot: str | None) -> SchemaDump:
+    def _schema(self, programs: Installation, snapshot: str | None) -> None:
         folder = self._record.folder / "schema"
         if is_whole(folder):
             dump = open_dump(folder, programs)
         else:
             dump = dump_schema(self._record.source.dsn, folder, programs, snapshot=snapshot)
         schema.pre_data(dump, self._record.target.dsn, observer=self._observer)
-        return dump
 
-    def _index_eagerly(self, dump: SchemaDump, sizes: dict[Relation, int]) -> _Eager:
+    def _index_eagerly(self, sizes: dict[Relation, int]) -> _Eager:
         statements: dict[Relation, list[Statement]] = {}
-        for one in schema.of_phase(schema.post_data(dump), Phase.KEYS_AND_INDEXES):
-            if one.table is not None and sizes.get(one.table, 0) >= _EAGER_BYTES:
+        large = {one for one, size in sizes.items() if size >= _EAGER_BYTES}
+        dump, everything = self._after_rows()
+        # Extended statistics come later, and ANALYZE after them.
+        may_analyze = all(one.kind != "STATISTICS" for one in everything)
+        phases = {Phase.KEYS_AND_INDEXES, *([Phase.ANALYZE] if may_analyze else [])}
+        for one in everything:
+            if one.table in large and one.phase in phases:
                 statements.setdefault(one.table, []).append(one)
         return _Eager(dump, statements, self._record, self._bounds)
 
+    def _after_rows(self) -> tuple[SchemaDump, list[Statement]]:
+        """The archive, and what is built from it when rows are there; read once."""
+        if self._to_build is None:
+            dump = open_dump(self._record.folder / "schema", self._programs())
+            self._to_build = dump, schema.post_data(dump)
+        return self._to_build
+
     def _build(self, phase: Phase) -> None:
-        dump = self._schema(self._programs(), None)
+        dump, statements = self._after_rows()
         report = schema.build(
             dump,
-            schema.of_phase(schema.post_data(dump), phase),
+            schema.of_phase(statements, phase),
             self._record.target.dsn,
             jobs=self._bounds.jobs,
             maintenance_memory=self._bounds.maintenance_memory,
@@ -275,19 +287,44 @@ class _Eager:
         self._record, self._bounds = record, bounds
         self._lock = threading.Lock()
 
-    def __call__(self, relation: Relation) -> None:
+    def __call__(self, relation: Relation) -> list[Task]:
         with self._lock:
             mine = self._statements.pop(relation, [])
-        if not mine:
-            return
+        return self._stage(mine)
+
+    def _stage(self, left: list[Statement]) -> list[Task]:
+        """The statements of the first stage side by side; the last one's end brings the next."""
+        if not left:
+            return []
+        stage = min((one.phase, one.stage) for one in left)
+        now = [one for one in left if (one.phase, one.stage) == stage]
+        later = [one for one in left if (one.phase, one.stage) != stage]
+        missing = [len(now)]
+        # As many processes as there are jobs: more would only keep copies from a processor.
+        parallel = max(0, self._bounds.jobs // len(now) - 1)
+
+        def building(statement: Statement) -> Task:
+            def task(worker: Worker) -> list[Task]:
+                self._build(statement, parallel)
+                with self._lock:
+                    missing[0] -= 1
+                    is_last = missing[0] == 0
+                return self._stage(later) if is_last else []
+
+            return task
+
+        return [building(one) for one in now]
+
+    def _build(self, statement: Statement, parallel: int) -> None:
         try:
             schema.build(
                 self._dump,
-                mine,
+                [statement],
                 self._record.target.dsn,
                 jobs=1,
                 maintenance_memory=self._bounds.maintenance_memory,
-                title=f"indexes of {relation}",
+                parallel=parallel,
+                title=f"{statement}",
             )
         except psycopg.Error as error:
-            raise StoppedError(f"building indexes of {relation} failed: {error}") from error
+            raise StoppedError(f"{statement} failed: {error}") from error

@@ -68,6 +68,8 @@ class Statement:
     sql: str
 
     def __str__(self) -> str:
+        if self.kind == "ANALYZE":
+            return f"analyze {self.table}"
         place = f" on {self.table}" if self.table else ""
         return f"{self.kind.lower()} {self.name}{place}"
 
@@ -110,7 +112,7 @@ def refresh_and_analyze(
         text = sql.SQL("ANALYZE {}").format(sql.Identifier(schema, name))
         yield Statement(
             f"analyze {schema}.{name}", Phase.ANALYZE, Stage.ANALYZE, "ANALYZE", schema,
-            f"{schema}.{name}", None, len(analyzed) - place, True, text.as_string(),
+            name, Relation(schema, name), len(analyzed) - place, True, text.as_string(),
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import os
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from psycopg import sql
 
 from naru.errors import NaruError, ServerError, StoppedError
 from naru.migrate import ledger
-from naru.migrate.parts import SMALL_BYTES, Part
+from naru.migrate.parts import Part
 from naru.migrate.sides import Side
+from naru.migrate.wire import SAVEPOINT, carry, is_plain
 from naru.postgres import Connection, explain
 from naru.system import spawn
 
@@ -65,6 +66,7 @@ class Worker:
         self._purpose = f"copy {number}"
         self._source: Connection | None = None
         self._target: Connection | None = None
+        self._plain: bool | None = None
 
     def close(self) -> None:
         for connection in (self._source, self._target):
@@ -73,39 +75,74 @@ class Worker:
                     connection.close()
 
     def copy(
-        self, part: Part, batch: int, moved: Callable[[int], None], stop: threading.Event
-    ) -> int:
-        """Copy one part; `moved` hears of every block's bytes. Gives the rows written.
+        self,
+        parts: Sequence[Part],
+        batch: int,
+        moved: Callable[[int], None],
+        stop: threading.Event,
+    ) -> list[int]:
+        """Copy parts in one transaction; `moved` hears of every block's bytes.
 
-        Raises StoppedError when `stop` was set meanwhile, or when the snapshot is gone.
+        Gives the rows written of each. Raises StoppedError when `stop` was set meanwhile,
+        or when the snapshot is gone.
         """
         target = self._open_target()
-        size = 0
         try:
             with target.transaction():
-                if part.of == 1:
-                    # Rows of an earlier try go with the same transaction; new ones can be
-                    # frozen at once, which spares the target a vacuum.
-                    relation = part.table.relation.identifier
-                    target.execute(sql.SQL("TRUNCATE ONLY {}").format(relation))
-                with target.cursor() as cursor:
-                    with cursor.copy(self._into(part)) as copy:
-                        for block in self._blocks(part):
-                            if stop.is_set():
-                                raise StoppedError("the copy was stopped")
-                            copy.write(block)
-                            size += len(block)
-                            moved(len(block))
-                    rows = cursor.rowcount
-                ledger.note(target, part, batch, rows, size)
+                return [self._copy_part(part, target, batch, moved, stop) for part in parts]
+        except psycopg.Error as error:
+            raise explain(error, self._target_side.dsn, "noting what was copied") from error
+
+    def _copy_part(
+        self,
+        part: Part,
+        target: Connection,
+        batch: int,
+        moved: Callable[[int], None],
+        stop: threading.Event,
+    ) -> int:
+        size = 0
+
+        def passed(count: int) -> None:
+            nonlocal size
+            if stop.is_set():
+                raise StoppedError("the copy was stopped")
+            size += count
+            moved(count)
+
+        try:
+            if _is_frozen(part):
+                # In the transaction that empties a table its rows may be frozen at once,
+                # which spares the target a vacuum and the indexes' builds a write.
+                relation = part.table.relation.identifier
+                target.execute(sql.SQL("TRUNCATE ONLY {}").format(relation))
+            rows = self._move(part, target, passed)
+            ledger.note(target, part, batch, rows, size)
         except psycopg.Error as error:
             raise explain(error, self._target_side.dsn, f"copying {part.table.relation}") from error
         return rows
 
+    def _move(self, part: Part, target: Connection, passed: Callable[[int], None]) -> int:
+        if not part.is_small and self._both_are_plain(target):
+            source = self._open_source()
+            query, into = part.query().as_bytes(source), self._into(part).as_bytes(target)
+            return carry(source, query, target, into, passed)
+        with target.cursor() as cursor:
+            with cursor.copy(self._into(part)) as copy:
+                for block in self._blocks(part):
+                    copy.write(block)
+                    passed(len(block))
+            return cursor.rowcount
+
+    def _both_are_plain(self, target: Connection) -> bool:
+        if self._plain is None:
+            self._plain = is_plain(self._open_source()) and is_plain(target)
+        return self._plain
+
     def _into(self, part: Part) -> sql.Composed:
         columns = sql.SQL(", ").join(sql.Identifier(name) for name in part.table.columns)
         options = ["FORMAT binary" if part.table.binary else "FORMAT text"]
-        if part.of == 1:
+        if _is_frozen(part):
             options.append("FREEZE")
         return sql.SQL("COPY {} {} FROM STDIN ({})").format(
             part.table.relation.identifier,
@@ -114,7 +151,7 @@ class Worker:
         )
 
     def _blocks(self, part: Part) -> Iterator[bytes | bytearray | memoryview]:
-        if part.table.bytes <= SMALL_BYTES:
+        if part.is_small:
             return self._through_connection(part)
         return self._through_psql(part)
 
@@ -170,6 +207,7 @@ class Worker:
             source.execute(_BEGIN)
             try:
                 source.execute(self._set_snapshot())
+                source.execute(sql.SQL("SAVEPOINT {}").format(sql.Identifier(SAVEPOINT)))
             except psycopg.Error as error:
                 source.close()
                 raise _snapshot_gone(self._reader.source) from error
@@ -191,6 +229,10 @@ class Worker:
         )
         for key, value in TEXT_SETTINGS.items():
             connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", [key, value])
+
+
+def _is_frozen(part: Part) -> bool:
+    return part.of == 1 and not part.is_small
 
 
 def _read_all(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
