@@ -158,8 +158,8 @@ class Service:
         return pid
 
     def write_nodes(self) -> tuple[str, ...]:
-        """Which nodes the write endpoint leads to now."""
-        return haproxy.endpoints(self.layout, self._stats_socket)[0].nodes
+        """Every node that a new session at the write endpoint may reach now."""
+        return haproxy.routes(self._stats_socket)
 
     def command(self, name: str, method: str, path: str, document: Any, *, seconds: float) -> None:
         """Tell the Patroni of node `name` to do something. Raises ServerError when it refuses."""

@@ -11,10 +11,13 @@ from pathlib import Path
 from naru.service.layout import Layout
 
 _READ_LAG = "16MB"
+_SERVER = "2"
+"""The type of a server's row in HAProxy's CSV."""
 
 
 def render_haproxy(layout: Layout, stats_socket: Path) -> str:
-    """The configuration. A node that fails two checks, 250 ms apart, loses its sessions at once.
+    """The configuration. A node that fails two checks, 100 ms apart, loses its sessions at once.
+    A session that one node refuses is tried at another at once, where there is one.
 
     Reads go to the primary only while no standby is fit for them.
     """
@@ -28,7 +31,8 @@ defaults
     mode tcp
     log global
     maxconn 2000
-    retries 1
+    retries 3
+    option redispatch 1
     option clitcpka
     option srvtcpka
     timeout connect 2s
@@ -38,7 +42,7 @@ defaults
     timeout server 24h
     option httpchk
     http-check expect status 200
-    default-server inter 500ms fastinter 250ms downinter 250ms fall 2 rise 1 \
+    default-server inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 \
 on-marked-down shutdown-sessions
 
 frontend writes_in
@@ -131,6 +135,19 @@ def all_checked(text: str) -> bool:
     # An asterisk marks a check under way, before the result of the last one.
     seen = [row["check_status"].removeprefix("* ") for row in servers]
     return bool(seen) and all(one not in {"", "INI", "UNK"} for one in seen)
+
+
+def routes(stats_socket: Path, backend: str = "writes", seconds: float = 2.0) -> tuple[str, ...]:
+    """Every server that HAProxy may send a new session to now.
+
+    More than `endpoints` tells: one whose first check has just failed still gets sessions.
+    """
+    rows = csv.DictReader(io.StringIO(_ask(stats_socket, "show stat", seconds).removeprefix("# ")))
+    return tuple(
+        row["svname"]
+        for row in rows
+        if row["pxname"] == backend and row["type"] == _SERVER and row["status"].startswith("UP")
+    )
 
 
 def _ask(path: Path, command: str, seconds: float) -> str:

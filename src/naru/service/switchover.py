@@ -9,7 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from naru.errors import RefusedError, UsageError
+from psycopg import sql
+
+from naru.errors import DeadlineError, RefusedError, UsageError
 from naru.postgres import Connection, Dsn, connect, fetch_value
 from naru.service.status import SYNCHRONOUS, MemberStatus, ServiceStatus
 from naru.system import SILENT, Observer, wait_until
@@ -20,10 +22,8 @@ MOST_LAG = 16_777_216
 """Bytes that a candidate may be behind in replay: it has to replay them while clients wait."""
 
 _EVERY = 0.02
-_HAS_SYNCHRONOUS = """
-SELECT count(*) > 0 FROM pg_stat_replication
-WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum')
-"""
+_COMMIT = "SELECT pg_logical_emit_message(true, 'naru', 'switchover')"
+"""A transaction with nothing in it but WAL: its commit waits for a standby like any other."""
 
 
 @dataclass(frozen=True)
@@ -215,12 +215,13 @@ def _settle(
         every=_EVERY,
     )
     watch.lap("endpoint")
-    wait_until(
-        lambda: fetch_value(entering, _HAS_SYNCHRONOUS),
-        f"a standby that confirms the commits of {plan.enter}",
-        SETTLE_SECONDS,
-        every=_EVERY,
-    )
+    # What pg_stat_replication shows is no proof: one that followed this member before still
+    # streams the old timeline. A commit that came back is.
+    entering.execute(sql.SQL("SET statement_timeout = {}").format(SETTLE_SECONDS * 1000))
+    waited = time.monotonic()
+    entering.execute(_COMMIT)
+    if time.monotonic() - waited >= SETTLE_SECONDS:
+        raise DeadlineError(f"no standby confirmed a commit of {plan.enter}")
     watch.lap("standby")
 
 
