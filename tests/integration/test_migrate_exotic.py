@@ -89,8 +89,10 @@ def _difference(before: list[str], after: list[str]) -> list[str]:
 def _schema(dsn: Dsn) -> list[str]:
     """What the newest pg_dump writes of all but rows, by a line, as any version prints it."""
     tools = find_installations()[-1]
-    argv = [tools.tool("pg_dump"), "--create", "--section=pre-data", "--section=post-data",
-            "--no-publications"]  # fmt: skip
+    argv: list[str | Path] = [
+        tools.tool("pg_dump"), "--create", "--section=pre-data", "--section=post-data",
+        "--no-publications",
+    ]  # fmt: skip
     text = run(argv, seconds=120, env=dsn.environment()).stdout
     argv = [tools.tool("pg_dump"), "--section=data", "--large-objects", "--exclude-table=*.*"]
     text += run(argv, seconds=120, env=dsn.environment()).stdout
@@ -146,3 +148,20 @@ _OF_ROLES = {
     " obj_description(oid, 'pg_largeobject'), md5(lo_get(oid))"
     " FROM pg_largeobject_metadata WHERE %s::text[] IS NOT NULL ORDER BY 1",
 }
+
+
+def test_what_cannot_arrive_is_told_before_anything_starts(made: Case) -> None:
+    with connect(made.source, purpose="test") as source:
+        source.execute(
+            "CREATE TABLE exotic.by_enum (kind exotic.mood) PARTITION BY HASH (kind);"
+            "CREATE COLLATION exotic.swedish (provider = icu, locale = 'sv')"
+        )
+        with connect(made.target.with_(dbname="postgres"), purpose="test") as target:
+            known = fetch_all(target, "SELECT FROM pg_collation WHERE collname = 'und-x-icu'")
+        try:
+            told = {(one.code, one.object) for one in assess(made.source, made.target).findings}
+        finally:
+            source.execute("DROP TABLE exotic.by_enum; DROP COLLATION exotic.swedish")
+    assert ("schema.enum-hash", "exotic.by_enum") in told
+    refused = {name for code, name in told if code == "target.collation-missing"}
+    assert any(name.startswith("exotic.swedish (") for name in refused) == (not known)

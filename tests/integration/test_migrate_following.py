@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from naru.errors import RefusedError
-from naru.migrate import assess, start
+from naru.migrate import assess
+from naru.migrate.copy import copy_tables
 from naru.migrate.follow import catch_up
 from naru.postgres import Dsn, LocalServer, connect, fetch_all, fetch_value
 from naru.system import wait_until
@@ -140,14 +141,12 @@ def test_every_kind_of_change_arrives_while_following(made: Case) -> None:
 def test_every_kind_of_change_arrives_when_made_while_tables_are_copied(
     made: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_tables = start.copy_tables
-
     def late(*args: object, **options: object) -> int:
         # The copy's snapshot stands; nothing has been read yet.
         _change(made.source)
         return copy_tables(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(start, "copy_tables", late)
+    monkeypatch.setattr("naru.migrate.start.copy_tables", late)
     made.start()
     _cross(made)
 

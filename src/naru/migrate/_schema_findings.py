@@ -50,6 +50,10 @@ _OBJECTS: dict[str, tuple[str, str | None]] = {
         "is unlogged, and too large to be copied while clients wait",
         "ALTER TABLE … SET LOGGED, or TRUNCATE it before the start",
     ),
+    "schema.enum-hash": (
+        "is partitioned by hash of an enum",
+        "partition it by LIST, or by HASH of the value cast to text",
+    ),
     "schema.large-objects": ("are in pg_largeobject", None),
     "schema.row-security": ("hides rows from our login", "ALTER ROLE … BYPASSRLS"),
     "schema.trigger-always": (

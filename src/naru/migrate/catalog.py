@@ -52,6 +52,12 @@ OBJECTS: dict[str, str] = {
     " AND pg_catalog.pg_table_size(c.oid) > 65536 AND (SELECT sum(pg_catalog.pg_table_size(u.oid))"
     " FROM pg_catalog.pg_class u WHERE u.relkind = 'r' AND u.relpersistence = 'u')"
     f" > {MOST_BYTES}",
+    "schema.enum-hash": _RELATION + " AND c.relkind = 'p' AND EXISTS ("
+    "SELECT FROM pg_catalog.pg_partitioned_table p"
+    " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.partattrs::int2[])"
+    " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
+    " LEFT JOIN pg_catalog.pg_type b ON b.oid IN (nullif(t.typbasetype, 0), nullif(t.typelem, 0))"
+    " WHERE p.partrelid = c.oid AND p.partstrat = 'h' AND 'e' IN (t.typtype, b.typtype))",
     "schema.large-objects": "SELECT count(*) || ' large objects' AS name"
     " FROM pg_catalog.pg_largeobject_metadata HAVING count(*) > 0",
     "schema.row-security": _RELATION + " AND CASE WHEN c.relrowsecurity"

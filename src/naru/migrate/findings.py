@@ -189,6 +189,11 @@ KINDS: dict[str, Kind] = {
         "blocking",
         "Unlogged tables together hold more than can be copied again while clients wait (16 MB).",
     ),
+    "schema.enum-hash": Kind(
+        "blocking",
+        "Partitions by hash of an enum: its hash is another on every server, so that rows belong "
+        "to other partitions there.",
+    ),
     "schema.large-objects": Kind(
         "warning",
         "Changes of large objects cannot be followed; they are compared again at the cutover.",
