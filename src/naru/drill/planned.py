@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
+from naru.drill.crash import watched
 from naru.drill.stage import Stage
 from naru.drill.strike import Struck
 from naru.ground import open_ground
@@ -55,14 +56,15 @@ def die_in_a_switchover(stage: Stage, primary: Member) -> Struck:
         child.kill()
         child.join()
 
-    def resumed() -> tuple[str, ...]:
-        paused = stage.pool.pooler.observe(database).paused
-        return ("the pool was left paused",) if paused else ()
+    over = watched()
+
+    def resumed() -> bool:
+        return not stage.pool.pooler.observe(database).paused
 
     return Struck(
         f"kill -9 of a naru in the middle of a switchover, process {child.pid}",
-        until=lambda: not stage.pool.pooler.observe(database).paused,
-        findings=resumed,
+        until=lambda: over() and resumed(),
+        findings=lambda: () if resumed() else ("the pool was left paused",),
     )
 
 

@@ -14,7 +14,8 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from naru.errors import DeadlineError, NaruError
@@ -29,6 +30,9 @@ _OVER = b"over\n"
 _READY_SECONDS = 20.0
 """How long the guard waits for a server that takes writes: clients that go on before it is
 there would get errors."""
+
+_STEADY_SECONDS = 2.0
+"""For how long it has to do so: what naru asked for before it died may be about to begin."""
 
 _RESUME_SECONDS = 60.0
 
@@ -147,7 +151,7 @@ def watch() -> None:
 def _let_go_on(document: dict[str, Any]) -> None:
     pooler, ready = PgBouncer.from_json(document["pooler"]), Dsn(document["ready"])
     with contextlib.suppress(DeadlineError):
-        wait_until(lambda: takes_writes(ready), f"{ready} to take writes", _READY_SECONDS)
+        wait_until(_steady(ready), f"{ready} to take writes", _READY_SECONDS)
 
     def resumed() -> bool:
         with contextlib.suppress(NaruError):
@@ -156,6 +160,20 @@ def _let_go_on(document: dict[str, Any]) -> None:
         return False
 
     wait_until(resumed, f"pooler {pooler.name} to resume", _RESUME_SECONDS, every=0.5)
+
+
+def _steady(server: Dsn) -> Callable[[], bool]:
+    since: float | None = None
+
+    def probe() -> bool:
+        nonlocal since
+        if not takes_writes(server):
+            since = None
+            return False
+        since = since or time.monotonic()
+        return time.monotonic() - since >= _STEADY_SECONDS
+
+    return probe
 
 
 def takes_writes(server: Dsn) -> bool:
