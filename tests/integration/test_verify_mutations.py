@@ -42,7 +42,8 @@ class Twins:
         try:
             with connect(copy, purpose="test") as connection:
                 for statement in statements:
-                    connection.execute(statement.replace("{role}", self.role).encode())
+                    names = statement.replace("{role}", self.role)
+                    connection.execute(names.replace("{database}", copy.database).encode())
             yield copy
         finally:
             _on(self.new_server, "DROP DATABASE {} WITH (FORCE)", copy.database)
@@ -71,6 +72,28 @@ def twins(old_server: LocalServer, new_server: LocalServer) -> Iterator[Twins]:
         for server in servers:
             _on(server, "DROP DATABASE {} WITH (FORCE)", name)
             _on(server, "DROP ROLE {}", name)
+
+
+def test_a_role_that_may_do_more_is_a_note(twins: Twins) -> None:
+    _on(twins.new_server, "ALTER ROLE {} CREATEDB", twins.role)
+    try:
+        verdict = compare(twins.source, twins.target, options=SCHEMA)
+    finally:
+        _on(twins.new_server, "ALTER ROLE {} NOCREATEDB", twins.role)
+    assert verdict.same
+    seen = [(note.kind, note.object, note.attribute) for note in verdict.notes]
+    assert ("role", twins.role, "creates databases") in seen
+
+
+def test_what_closes_a_database_to_clients_is_no_difference(twins: Twins) -> None:
+    with twins.clone(
+        "ALTER DATABASE {database} SET default_transaction_read_only = on",
+        "ALTER ROLE postgres IN DATABASE {database} SET default_transaction_read_only = off",
+        "ALTER DATABASE {database} CONNECTION LIMIT 0",
+    ) as closed:
+        verdict = compare(twins.source, closed, options=SCHEMA)
+    assert verdict.schema == ()
+    assert ("database", "connection limit") in [(n.kind, n.attribute) for n in verdict.notes]
 
 
 def _copy(server: LocalServer, source: Dsn, target: Dsn) -> None:
@@ -331,6 +354,22 @@ MUTATIONS = [
     schema("a missing table", "DROP TABLE shop.pair", "table", "shop.pair", "object"),
     schema("a missing extension", "DROP EXTENSION hstore CASCADE", "extension", "hstore",
            "object"),
+    schema("a setting of the database", "ALTER DATABASE {database} SET work_mem = '7MB'", "setting",
+           "work_mem", "object"),
+    schema("a grant on the database", "GRANT CREATE ON DATABASE {database} TO {role}", "database",
+           "this database", "grants"),
+    schema("the comment of the database", "COMMENT ON DATABASE {database} IS 'other'", "database",
+           "this database", "comment"),
+    schema("an option of a dictionary", "ALTER TEXT SEARCH DICTIONARY shop.words (accept = false)",
+           "text search dictionary", "shop.words", "options"),
+    schema("an operator class", "DROP OPERATOR CLASS shop.backwards USING btree",
+           "operator class", "shop.backwards for btree", "object"),
+    schema("an option of a foreign server", "ALTER SERVER far OPTIONS (SET host 'elsewhere')",
+           "foreign server", "far", "options"),
+    schema("a user mapping", "DROP USER MAPPING FOR PUBLIC SERVER far", "user mapping",
+           "PUBLIC at far", "object"),
+    schema("an option of a foreign table", "ALTER FOREIGN TABLE shop.outer OPTIONS (ADD x 'y')",
+           "table", 'shop."outer"', "foreign options"),
     schema("a procedure", "DROP PROCEDURE shop.nothing", "function", "shop.nothing()", "object"),
     schema("an aggregate's start", "DROP AGGREGATE shop.total(int); CREATE AGGREGATE"
            " shop.total(int) (sfunc = int4pl, stype = int, initcond = '1')", "function",

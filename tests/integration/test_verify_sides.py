@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from psycopg import sql
@@ -248,6 +249,15 @@ def test_the_command_gives_one_json_document(pair: Pair) -> None:
     assert document["same"] is False
     assert document["rows"] == 7000
     assert [table["same"] for table in document["tables"]] == [False, False]
+
+
+def test_the_command_writes_a_certificate(pair: Pair, tmp_path: Path) -> None:
+    page = tmp_path / "certificate.html"
+    code, _ = command(pair.source, pair.target, "--certificate", str(page))
+    assert code == 0
+    said = page.read_text()
+    assert "7,000 rows in 2 tables were compared, and no difference was found" in said
+    assert str(pair.source) in said
 
 
 def test_an_unreachable_side_ends_with_exit_code_3(pair: Pair) -> None:

@@ -123,3 +123,15 @@ SELECT nextval('shop.tickets'), nextval('shop.tickets');
 SELECT lo_from_bytea(700001, repeat('naru', 5000)::bytea);
 SELECT lo_from_bytea(700002, 'short');
 GRANT SELECT ON LARGE OBJECT 700001 TO {role};
+
+CREATE FUNCTION shop.backwards(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE STRICT
+    AS 'SELECT pg_catalog.btint4cmp($2, $1)';
+CREATE OPERATOR CLASS shop.backwards FOR TYPE int USING btree AS
+    OPERATOR 1 > (int, int), OPERATOR 2 >= (int, int), OPERATOR 3 = (int, int),
+    OPERATOR 4 <= (int, int), OPERATOR 5 < (int, int), FUNCTION 1 shop.backwards(int, int);
+CREATE TEXT SEARCH DICTIONARY shop.words (template = pg_catalog.simple, stopwords = english);
+CREATE TEXT SEARCH CONFIGURATION shop.texts (copy = pg_catalog.simple);
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER far FOREIGN DATA WRAPPER nowhere OPTIONS (host 'there', token 'a secret');
+CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'a secret');
+CREATE FOREIGN TABLE shop.outer (id int) SERVER far OPTIONS (name 'inner');

@@ -54,6 +54,10 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="Write what makes the target like the source."),
     ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write an HTML page for auditors: what was compared."),
+    ] = None,
     spec: SpecOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -76,6 +80,12 @@ def verify(
     with observer_for() as watcher:
         verdict = compare(here, there, options=options, observer=watcher, repair=mending)
     _draw(verdict)
+    if certificate:
+        from naru.report import write_certificate
+        from naru.verify import certify
+
+        write_certificate(certify(verdict, here, there), certificate)
+        talk.say(f"the certificate: {certificate}")
     if mending and mending.plan:
         for line in mending.plan.lines():
             talk.say(line)
@@ -104,6 +114,8 @@ def _print(verdict: Verdict) -> None:
             f"{item.kind} {item.object}: {item.attribute}: source {_quoted(item.source)},"
             f" target {_quoted(item.target)}"
         )
+        if item.mend:
+            talk.put(f"  mended by: {item.mend}")
     for table in verdict.tables:
         if table.reason:
             talk.put(f"table {table.table}: {table.reason}")

@@ -2,10 +2,18 @@
 
 A `Story` holds everything that the page shows; `judge` gives its verdict; `write` makes
 `report.html` and `report.json`. What was not run is said to be so, never shown as zero.
+A `Certificate` is the page of one comparison.
 """
 
 from __future__ import annotations
 
+from naru.report.certificate import (
+    Certificate,
+    CertifiedSide,
+    CertifiedTable,
+    render_certificate,
+    write_certificate,
+)
 from naru.report.from_journal import story_from_journal
 from naru.report.page import render, write
 from naru.report.story import (
@@ -28,6 +36,9 @@ from naru.report.story import (
 from naru.report.verdict import Verdict, judge
 
 __all__ = [
+    "Certificate",
+    "CertifiedSide",
+    "CertifiedTable",
     "Commit",
     "Copy",
     "Cutover",
@@ -46,6 +57,8 @@ __all__ = [
     "environment_of",
     "judge",
     "render",
+    "render_certificate",
     "story_from_journal",
     "write",
+    "write_certificate",
 ]

@@ -7,6 +7,7 @@ far one is behind the other; it knows nothing of who moved the data.
 from __future__ import annotations
 
 from naru.verify.applying import apply, must_be_quiet
+from naru.verify.certify import certify
 from naru.verify.compare import compare
 from naru.verify.lag import ChannelLag, LagMeter, ReplicationLag, TableLag
 from naru.verify.options import Options
@@ -40,6 +41,7 @@ __all__ = [
     "TableVerdict",
     "Verdict",
     "apply",
+    "certify",
     "compare",
     "must_be_quiet",
     "read_sequences",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from naru.errors import UsageError
-from naru.postgres import Connection, Dsn
+from naru.postgres import Connection, Dsn, fetch_value
 from naru.system import SILENT, Observer
 from naru.verify.hashing import Agreement, agree
 from naru.verify.large_objects import compare_large_objects
@@ -29,6 +29,10 @@ from naru.verify.verdict import (
 )
 
 _MOST_SCHEMA = 10_000
+_POSITION = (
+    "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+    " ELSE pg_current_wal_lsn() END)::text"
+)
 
 
 def compare(
@@ -86,7 +90,7 @@ class _Comparison:
         self._control: Pair = (sides[0].connect(), sides[1].connect())
 
     def verdict(self) -> Verdict:
-        started = time.monotonic()
+        started, moment, begin = time.monotonic(), time.time(), self._positions()
         self._observer.step("agree on a hash", "running")
         agreement = agree(self._sides, self._control)
         self._observer.step("agree on a hash", "done")
@@ -112,7 +116,7 @@ class _Comparison:
             not_compared=tuple(self._left_out),
             strict=self._options.strict,
             live=self._options.live,
-            method=self._method(agreement),
+            method=self._method(agreement) | {"started": moment, **self._at("begin", begin)},
         )
         if self._repair:
             with self._reading():
@@ -224,7 +228,21 @@ class _Comparison:
             "target_version": _version(self._control[1]),
             "source_snapshot": self._sides[0].snapshot,
             "target_snapshot": self._sides[1].snapshot,
+            **self._at("end", self._positions()),
         }
+
+    def _at(self, when: str, positions: list[str]) -> dict[str, str]:
+        return {
+            f"{side.name}_{when}": found for side, found in zip(self._sides, positions, strict=True)
+        }
+
+    def _positions(self) -> list[str]:
+        """Where the WAL of both sides ends now."""
+        found = []
+        for side, connection in zip(self._sides, self._control, strict=True):
+            with side.explained("reading its position"):
+                found.append(str(fetch_value(connection, _POSITION)))
+        return found
 
 
 def _version(connection: Connection) -> str:

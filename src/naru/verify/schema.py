@@ -13,6 +13,7 @@ from naru.verify.merging import merge
 from naru.verify.normal import Doc, alike, normal_grants, shown, summary
 from naru.verify.options import Options
 from naru.verify.relations import query
+from naru.verify.remedies import remedy
 from naru.verify.side import Side
 from naru.verify.verdict import SchemaDifference
 
@@ -20,7 +21,11 @@ _ORDERED = (
     "SELECT object, relation, doc FROM ({}) AS found (object, relation, doc)"
     " ORDER BY pg_catalog.convert_to(object, 'UTF8'), doc"
 )
-_NOTES = {("extension", "version"), ("database", None)}
+_NOTES = {
+    ("extension", "version"), ("role", None), ("database", "encoding"), ("database", "collate"),
+    ("database", "character type"), ("database", "locale provider"), ("database", "locale"),
+    ("database", "connection limit"),
+}  # fmt: skip
 
 Entry = tuple[str | None, str]
 
@@ -75,7 +80,7 @@ class SchemaComparison:
     ) -> Iterator[SchemaDifference]:
         if source is not None and target is not None:
             if source[1] != target[1]:
-                yield from self._attributes(kind, name, _doc(source), _doc(target))
+                yield from self._attributes(kind, name, source, target)
             return
         entry = source or target
         if entry is None or (entry[0] in self._lone and entry[0] != name):
@@ -84,17 +89,32 @@ class SchemaComparison:
             self._lone.add(name)
         text = summary(_doc(entry))
         yield SchemaDifference(
-            name, kind, "object", text if source else None, text if target else None
+            name,
+            kind,
+            "object",
+            text if source else None,
+            text if target else None,
+            self._remedy(kind, name, "object", source, target),
         )
 
     def _attributes(
-        self, kind: str, name: str, source: Doc, target: Doc
+        self, kind: str, name: str, source: Entry, target: Entry
     ) -> Iterator[SchemaDifference]:
-        source, target = (normal_grants(doc, self._versions) for doc in (source, target))
-        for attribute in sorted(source.keys() | target.keys()):
-            ours, theirs = source.get(attribute), target.get(attribute)
+        here, there = (normal_grants(_doc(entry), self._versions) for entry in (source, target))
+        for attribute in sorted(here.keys() | there.keys()):
+            ours, theirs = here.get(attribute), there.get(attribute)
             if not alike(attribute, ours, theirs, self._versions):
-                yield SchemaDifference(name, kind, attribute, shown(ours), shown(theirs))
+                mend = self._remedy(kind, name, attribute, source, target)
+                yield SchemaDifference(name, kind, attribute, shown(ours), shown(theirs), mend)
+
+    def _remedy(
+        self, kind: str, name: str, attribute: str, source: Entry | None, target: Entry | None
+    ) -> str | None:
+        entry = source or target
+        database = self._connections[1].info.dbname
+        ours, theirs = (_doc(one) if one else None for one in (source, target))
+        relation = entry[0] if entry else None
+        return remedy(kind, name, relation, attribute, ours, theirs, database)
 
 
 def is_note(difference: SchemaDifference) -> bool:

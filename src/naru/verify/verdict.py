@@ -77,6 +77,8 @@ class SchemaDifference:
     attribute: str
     source: str | None
     target: str | None
+    mend: str | None = None
+    """The statement for the target that mends it, where one plain statement does."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -85,6 +87,7 @@ class SchemaDifference:
             "attribute": self.attribute,
             "source": self.source,
             "target": self.target,
+            "mend": self.mend,
         }
 
 

@@ -16,10 +16,15 @@ SELECT format('%I.%I', n.nspname, c.relname), format('%I.%I', n.nspname, c.relna
            'inherits', (SELECT jsonb_agg(i.inhparent::regclass::text ORDER BY i.inhseqno)
                           FROM pg_inherits i WHERE i.inhrelid = c.oid),
            'of type', CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
-           'foreign server', (SELECT s.srvname || coalesce(' ' || f.ftoptions::text, '')
-                                FROM pg_foreign_table f
+           'foreign server', (SELECT s.srvname FROM pg_foreign_table f
                                 JOIN pg_foreign_server s ON s.oid = f.ftserver
                                WHERE f.ftrelid = c.oid),
+           'foreign options', (SELECT jsonb_agg(split_part(o, '=', 1)
+                                                || ' (hidden ' || hashtext(o) || ')'
+                                                ORDER BY o COLLATE "C")
+                                 FROM pg_foreign_table f, unnest(f.ftoptions) AS o
+                                WHERE f.ftrelid = c.oid
+                                  AND split_part(o, '=', 1) !~* 'pass|secret|token|key'),
            'owner', pg_get_userbyid(c.relowner),
            'grants', (SELECT jsonb_agg(jsonb_build_array(
                           CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,

@@ -4,6 +4,13 @@ SELECT 'this database', NULL::text,
            'collate', d.datcollate,
            'character type', d.datctype,
            'locale provider', coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
-           'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')))::text
+           'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+           'connection limit', d.datconnlimit,
+           'owner', pg_get_userbyid(d.datdba),
+           'grants', (SELECT jsonb_agg(jsonb_build_array(
+                          CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,
+                          g.privilege_type, g.is_grantable))
+                        FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS g),
+           'comment', shobj_description(d.oid, 'pg_database')))::text
   FROM pg_database d
  WHERE d.datname = current_database()

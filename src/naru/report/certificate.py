@@ -1,0 +1,151 @@
+"""The certificate of a comparison: what was compared, how, and what came out, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import naru
+from naru.report._document import iso
+from naru.report._markup import Child, Markup, tag
+from naru.system import write_atomically
+from naru.system.units import human_count, human_seconds
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True)
+class CertifiedSide:
+    """One of the two databases. Positions are those of its WAL, None where it told none."""
+
+    role: str
+    address: str
+    version: str
+    begin: str | None
+    end: str | None
+    snapshot: str | None
+
+
+@dataclass(frozen=True)
+class CertifiedTable:
+    """One table; `findings` name rows that differ, not always all of them."""
+
+    name: str
+    source_rows: int
+    target_rows: int
+    same: bool
+    differences: int
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Everything that the page says. `started` is in seconds since the epoch."""
+
+    same: bool
+    sentence: str
+    started: float
+    seconds: float
+    rows: int
+    sides: tuple[CertifiedSide, CertifiedSide]
+    tables: tuple[CertifiedTable, ...]
+    others: tuple[tuple[str, str], ...]
+    """What was compared besides rows, and what came out: schema, sequences, large objects."""
+    findings: tuple[str, ...]
+    method: tuple[str, ...]
+    not_compared: tuple[str, ...]
+
+
+def write_certificate(certificate: Certificate, path: Path) -> None:
+    """Write the page, whole or not at all; it stands alone and has no script."""
+    write_atomically(path, render_certificate(certificate))
+
+
+def render_certificate(certificate: Certificate) -> str:
+    """The page as HTML."""
+    word = "The same" if certificate.same else "Different"
+    style = files("naru.report").joinpath("page.css").read_text(encoding="utf-8")
+    head = tag(
+        "head", tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{word}: {certificate.sides[0].address}, {certificate.sides[1].address}"),
+        tag("style", Markup(style)),
+    )  # fmt: skip
+    body = tag("body", tag("main", *_body(certificate)))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _body(found: Certificate) -> Iterable[Child]:
+    began = (iso(found.started) or "")[:19].replace("T", " ")
+    yield tag(
+        "header", tag("h1", "Certificate of comparison"),
+        tag("p", f"{began} UTC, {human_seconds(found.seconds)}", class_="when"),
+    )  # fmt: skip
+    word = "✓ The same" if found.same else "✗ Different"
+    yield tag(
+        "div", tag("p", word, class_="word"), tag("p", found.sentence, class_="sentence"),
+        class_=f"verdict {'passed' if found.same else 'failed'}",
+    )  # fmt: skip
+    yield _section("The two databases", _sides(found.sides))
+    yield _section(f"{human_count(len(found.tables))} tables", _tables(found.tables))
+    yield _section("Besides rows", _list(f"{what}: {result}" for what, result in found.others))
+    if found.findings:
+        yield _section("Differences besides rows", _list(found.findings))
+    yield _section("How it was compared", _list(found.method))
+    left_out = _list(found.not_compared) if found.not_compared else tag("p", "Nothing.")
+    yield _section("What was not compared", left_out)
+    yield tag("footer", f"Naru {naru.__version__}.")
+
+
+def _sides(sides: Iterable[CertifiedSide]) -> Markup:
+    heads = ("", "database", "PostgreSQL", "WAL at the beginning", "at the end", "snapshot")
+    return _table(
+        heads,
+        [
+            tag(
+                "tr", tag("th", side.role, scope="row"), tag("td", side.address),
+                tag("td", side.version), tag("td", side.begin or "–"), tag("td", side.end or "–"),
+                tag("td", side.snapshot or "one for each table"),
+            )
+            for side in sides
+        ],
+    )  # fmt: skip
+
+
+def _tables(tables: Iterable[CertifiedTable]) -> Markup:
+    ordered = sorted(tables, key=lambda table: (table.same, table.name))
+    heads = ("table", "rows of the source", "rows of the target", "same", "differences")
+    return _table(heads, [row for table in ordered for row in _table_rows(table)])
+
+
+def _table_rows(table: CertifiedTable) -> Iterable[Markup]:
+    same = tag("span", "✓ same", class_="good") if table.same else tag(
+        "span", "✗ differs", class_="bad")  # fmt: skip
+    figures = (human_count(table.source_rows), human_count(table.target_rows), same,
+               human_count(table.differences))  # fmt: skip
+    yield tag(
+        "tr", tag("th", table.name, scope="row"),
+        *(tag("td", figure, class_="figure") for figure in figures),
+        class_=None if table.same else "broken",
+    )  # fmt: skip
+    if table.findings:
+        words = f"{human_count(len(table.findings))} of them"
+        named = tag("details", tag("summary", words), _list(table.findings))
+        yield tag("tr", tag("td", named, colspan="5"))
+
+
+def _table(heads: Iterable[str], rows: Iterable[Markup]) -> Markup:
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in heads)))
+    return tag("div", tag("table", head, tag("tbody", *rows)), class_="scroll", tabindex="0")
+
+
+def _list(items: Iterable[str]) -> Markup:
+    return tag("ul", *(tag("li", item) for item in items))
+
+
+def _section(title: str, *children: Child) -> Markup:
+    return tag("section", tag("h2", title), *children)

@@ -1,0 +1,109 @@
+"""From a verdict to the certificate that one hands to an auditor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from naru.postgres import Dsn
+from naru.report import Certificate, CertifiedSide, CertifiedTable
+from naru.verify.verdict import RowDifference, TableVerdict, Verdict
+
+_HASHES = {
+    "record": "64-bit hash_record_extended of binary forms, hashed once more, summed",
+    "text": "64-bit hashtextextended of the row's text, summed",
+    "md5": "the first 64 bits of md5 of the row's text, summed",
+}
+
+
+def certify(verdict: Verdict, source: Dsn, target: Dsn) -> Certificate:
+    """What the certificate of this comparison says."""
+    return Certificate(
+        same=verdict.same,
+        sentence=_sentence(verdict),
+        started=float(verdict.method["started"]),
+        seconds=verdict.seconds,
+        rows=verdict.rows,
+        sides=(_side(verdict, "source", source), _side(verdict, "target", target)),
+        tables=tuple(_table(table) for table in verdict.tables),
+        others=tuple(_others(verdict)),
+        findings=tuple(_findings(verdict)),
+        method=tuple(_method(verdict)),
+        not_compared=verdict.not_compared,
+    )
+
+
+def _sentence(verdict: Verdict) -> str:
+    size = f"{verdict.rows:,} rows in {len(verdict.tables):,} tables were compared"
+    if verdict.same:
+        return f"{size}, and no difference was found."
+    pending = f", and {verdict.pending:,} rows did not settle" if verdict.pending else ""
+    return f"{size}; {verdict.differences:,} differences were found{pending}."
+
+
+def _side(verdict: Verdict, role: str, dsn: Dsn) -> CertifiedSide:
+    method = verdict.method
+    return CertifiedSide(
+        role, str(dsn), str(method[f"{role}_version"]), method.get(f"{role}_begin"),
+        method.get(f"{role}_end"), method.get(f"{role}_snapshot"),
+    )  # fmt: skip
+
+
+def _table(table: TableVerdict) -> CertifiedTable:
+    findings = [_row(row) for row in table.differences]
+    findings += [f"pending: {_row(row)}" for row in table.pending]
+    if table.reason:
+        findings.append(table.reason)
+    return CertifiedTable(
+        table.table, table.rows, table.target_rows, table.same, table.found, tuple(findings)
+    )
+
+
+def _row(row: RowDifference) -> str:
+    key = ", ".join(f"{name}={value}" for name, value in row.key.items())
+    columns = f" in {', '.join(row.columns)}" if row.columns else ""
+    many = f" ({row.count} times)" if row.count > 1 else ""
+    return f"{row.kind} {key}{columns}{many}"
+
+
+def _others(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    left_out = {text.partition(":")[0] for text in verdict.not_compared}
+    if "schema" not in left_out:
+        yield "schema", _differences(len(verdict.schema))
+    if "values of sequences" not in left_out:
+        words = _differences(len(verdict.sequences))
+        yield "sequences", f"{verdict.sequences_compared:,} compared, {words}"
+    large = verdict.large_objects
+    if large.compared:
+        size = f"{large.count:,} of {large.bytes:,} bytes compared"
+        yield "large objects", f"{size}, {_differences(large.found)}"
+    if verdict.notes:
+        words = "which count" if verdict.strict else "which are allowed to differ"
+        yield "notes", f"{len(verdict.notes):,} deviations {words}"
+
+
+def _differences(count: int) -> str:
+    return f"{count:,} differences" if count else "no difference"
+
+
+def _findings(verdict: Verdict) -> Iterator[str]:
+    for item in verdict.schema + verdict.notes:
+        mend = f"; mended by: {item.mend}" if item.mend else ""
+        yield f"{item.kind} {item.object}, {item.attribute}: source {item.source or 'none'}," \
+              f" target {item.target or 'none'}{mend}"  # fmt: skip
+    for one in verdict.sequences:
+        yield f"sequence {one.sequence}: source {one.source}, target {one.target}"
+    for large in verdict.large_objects.differences:
+        yield f"large object {large.oid}: {large.kind} {', '.join(large.what)}".rstrip()
+
+
+def _method(verdict: Verdict) -> Iterator[str]:
+    name = str(verdict.method["hash"])
+    yield f"hash: {_HASHES[name]}; both servers computed the same over samples of every type"
+    yield "every row of every table named here was read on both sides; no row was sampled"
+    yield (
+        "types compared by their binary form: "
+        + (", ".join(str(one) for one in verdict.method["binary_types"]) or "none")
+        + "; all others by their text under fixed settings"
+    )
+    if verdict.live:
+        yield "while replication ran: a row differs only once the target has replayed past it"
