@@ -307,7 +307,7 @@ def _kill_at_index(count: int) -> None:
 
     carry_out, seen = Crew._carry_out, [0]
 
-    def counting(self: Crew, *args: object) -> bool:
+    def counting(self: Crew, *args: object) -> object:
         seen[0] += 1
         if seen[0] > count:
             _die()
