@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from psycopg import sql
 
@@ -95,3 +98,11 @@ def test_between_different_encodings_characters_travel_as_utf8() -> None:
 def test_text_is_what_the_output_function_writes_whatever_casts_exist() -> None:
     made_ = canonical(sql.Identifier("home"), COMPOSITE, "text", same_encoding=True).as_string()
     assert made_.startswith('pg_catalog.textin("pg_catalog"."out"("home"))')
+
+
+def test_the_explanation_names_every_type_in_its_form() -> None:
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "verification.md"
+    rows = [line.split("|")[1:3] for line in page.read_text().splitlines() if line.startswith("|")]
+    said = {name: form.strip() for form, types in rows for name in re.findall(r"`(\w+)`", types)}
+    wanted = {name: "as it is" if name in RAW else "binary output" for name in SAMPLES}
+    assert {name: said.get(name) for name in wanted} == wanted
