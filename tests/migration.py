@@ -259,7 +259,8 @@ def killing(where: str) -> None:
 
     `step NAME` before a step, `part N` after N parts of the copy, `index N` after N
     statements of the schema's build, `pause NAME` before a step of the pause, `committed`
-    when a switch is decided and clients still wait.
+    when a switch is decided and clients still wait; `postmaster PID` kills that server
+    after some parts, and lets naru live.
     """
     kind, _, value = where.partition(" ")
     if kind == "step":
@@ -272,6 +273,8 @@ def killing(where: str) -> None:
         _kill_in_pause(value)
     elif kind == "committed":
         _kill_when_committed()
+    elif kind == "postmaster":
+        _kill_at_part(12, int(value))
 
 
 def _die() -> None:
@@ -288,7 +291,7 @@ def _kill_at_step(wanted: str) -> None:
     steps.at_boundary = at_boundary
 
 
-def _kill_at_part(count: int) -> None:
+def _kill_at_part(count: int, victim: int | None = None) -> None:
     from naru.migrate import ledger
 
     note, seen = ledger.note, [0]
@@ -296,7 +299,9 @@ def _kill_at_part(count: int) -> None:
     def counting(*args: object) -> None:
         note(*args)  # type: ignore[arg-type]
         seen[0] += 1
-        if seen[0] > count:
+        if victim is not None and seen[0] == count:
+            os.kill(victim, 9)
+        elif victim is None and seen[0] > count:
             _die()
 
     ledger.note = counting  # type: ignore[assignment]
