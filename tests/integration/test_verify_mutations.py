@@ -96,6 +96,37 @@ def test_what_closes_a_database_to_clients_is_no_difference(twins: Twins) -> Non
     assert ("database", "connection limit") in [(n.kind, n.attribute) for n in verdict.notes]
 
 
+def test_the_statements_that_come_with_differences_mend_them(twins: Twins) -> None:
+    spoil = (
+        "DROP INDEX shop.person_name",
+        "ALTER TABLE shop.person DROP CONSTRAINT person_price_positive",
+        "ALTER TABLE shop.person ALTER name DROP NOT NULL, ALTER mood DROP DEFAULT",
+        "ALTER TABLE shop.person DISABLE TRIGGER person_touch",
+        "ALTER TABLE shop.person DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE shop.log REPLICA IDENTITY FULL",
+        "CREATE INDEX ON shop.log (line)",
+        "CREATE VIEW shop.more AS SELECT 1",
+        "COMMENT ON COLUMN shop.person.nick IS 'it''s other'",
+        "COMMENT ON SCHEMA shop IS NULL",
+        "ALTER FUNCTION shop.double OWNER TO {role}",
+        "ALTER TYPE shop.address OWNER TO {role}",
+        "ALTER DOMAIN shop.email OWNER TO {role}",
+        "ALTER SEQUENCE shop.tickets INCREMENT 9 CYCLE",
+        "DROP STATISTICS shop.person_stats",
+        "DROP RULE log_no_delete ON shop.log",
+        "ALTER DATABASE {database} SET work_mem = '7MB'",
+    )
+    with twins.clone(*spoil) as spoilt:
+        found = compare(twins.source, spoilt, options=SCHEMA).schema
+        mends = [difference.mend for difference in found]
+        assert len(mends) >= len(spoil)
+        assert [d for d in found if d.mend is None] == []
+        with connect(spoilt, purpose="test") as connection:
+            for mend in mends:
+                connection.execute((mend or "").encode())
+        assert compare(twins.source, spoilt, options=SCHEMA).schema == ()
+
+
 def _copy(server: LocalServer, source: Dsn, target: Dsn) -> None:
     tool = server.installation.tool
     dump = run([tool("pg_dump")], seconds=60, env=source.environment()).stdout
