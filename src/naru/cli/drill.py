@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +15,7 @@ from naru.errors import RefusedError
 
 if TYPE_CHECKING:
     from naru.drill import Drill, DrillVerdict
+    from naru.spec import Spec
 
 app = typer.Typer(
     help="Faults on purpose, with a workload and a verdict.", no_args_is_help=True,
@@ -36,40 +39,99 @@ def list_drills(json: JsonOption = False) -> None:
 
 @app.command("run")
 def run_drill(
-    name: Annotated[str, typer.Argument(help="A name from `naru drill list`.")],
+    name: Annotated[str, typer.Argument(help="A name from `naru drill list`, or `all`.")],
     spec: SpecOption = None,
     clients: Annotated[int, typer.Option(min=1, max=200, help="Clients of the workload.")] = 8,
     rate: Annotated[
         float, typer.Option(min=1, help="Transactions a second, over all clients.")
     ] = 250.0,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FOLDER", help="Write drills.html and drills.json there."),
+    ] = None,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Run one drill against the service; exit 1 if its promise broke."""
-    from naru.drill import Stage, find_drill
-    from naru.ground import open_ground, state_folder
-    from naru.journal import Journal
-    from naru.service import Service
-    from naru.traffic import Pool
+    """Run one drill, or all, against the service; exit 1 if a promise broke."""
+    from naru.drill import DRILLS, find_drill
+    from naru.ground import state_folder
 
-    drill = find_drill(name)
+    drills = list(DRILLS.values()) if name == "all" else [find_drill(name)]
     wanted, file = spec_of(spec)
-    folder = state_folder(file)
-    ground = open_ground(wanted, folder)
-    service = Service(wanted, ground)
-    talk.say(f"{drill.name}: {drill.fault}; promised: {drill.promise}")
-    talk.confirm(f"strike cluster {service.layout.cluster} now", yes=yes)
-    with Journal.in_folder(folder) as journal, observer_for() as observer:
-        run = journal.begin("drill", drill.name)
-        outcome = "failed"
-        try:
-            verdict = drill.run(
-                Stage(wanted, ground, service, Pool(wanted, ground), run, observer, clients, rate)
-            )
-            outcome = "kept" if verdict.kept else "broken"
-        finally:
-            run.end(outcome)
-    _show(drill, verdict, json=json)
+    stages = _Stages(wanted, state_folder(file), clients, rate)
+    for drill in drills:
+        talk.say(f"{drill.name}: {drill.fault}; promised: {drill.promise}")
+    talk.confirm(f"strike cluster {wanted.service.cluster_name} now", yes=yes)
+    if name != "all":
+        verdict = stages.run(drills[0])
+        _keep_report(report, [verdict])
+        _show(drills[0], verdict, json=json)
+        return
+    _all(stages, drills, report, json=json)
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """Makes the stage of each drill, with a run in the journal."""
+
+    spec: Spec
+    folder: Path
+    clients: int
+    rate: float
+
+    def run(self, drill: Drill) -> DrillVerdict:
+        """Run it and note how it ended."""
+        from naru.drill import Stage
+        from naru.ground import open_ground
+        from naru.journal import Journal
+        from naru.service import Service
+        from naru.traffic import Pool
+
+        spec, ground = self.spec, open_ground(self.spec, self.folder)
+        service, pool = Service(spec, ground), Pool(spec, ground)
+        with Journal.in_folder(self.folder) as journal, observer_for() as observer:
+            run = journal.begin("drill", drill.name)
+            outcome = "failed"
+            try:
+                verdict = drill.run(
+                    Stage(spec, ground, service, pool, run, observer, self.clients, self.rate)
+                )
+                outcome = "kept" if verdict.kept else "broken"
+            finally:
+                run.end(outcome)
+        return verdict
+
+
+def _all(stages: _Stages, drills: list[Drill], report: Path | None, *, json: bool) -> None:
+    """One after the other; one that cannot be run stops the series, for what it left behind."""
+    verdicts: list[DrillVerdict] = []
+    try:
+        for drill in drills:
+            verdict = stages.run(drill)
+            verdicts.append(verdict)
+            word = "held" if verdict.kept else f"BROKE: {'; '.join(verdict.broken)}"
+            talk.say(f"{drill.name}: the promise {word}")
+    finally:
+        _keep_report(report, verdicts)
+    if json:
+        talk.put_json([one.to_json() for one in verdicts])
+    else:
+        for one in verdicts:
+            silence = _with_unit(one.longest_silence_ms, "ms")
+            held = "held" if one.kept else "BROKE"
+            errors, lost = f"{one.client_errors} errors", f"{_count(one.lost)} lost"
+            talk.put("\t".join((one.drill, held, silence, errors, lost)))
+    broken = [one.drill for one in verdicts if not one.kept]
+    if broken:
+        raise RefusedError(f"promises broke: {', '.join(broken)}")
+
+
+def _keep_report(folder: Path | None, verdicts: list[DrillVerdict]) -> None:
+    from naru.report.drills import write_drills
+
+    if folder is not None and verdicts:
+        page = write_drills("Drills", [one.to_json() for one in verdicts], folder)
+        talk.say(f"report: {page}")
 
 
 def _show(drill: Drill, verdict: DrillVerdict, *, json: bool) -> None:
@@ -87,9 +149,10 @@ def _show(drill: Drill, verdict: DrillVerdict, *, json: bool) -> None:
 
 
 def _lines(verdict: DrillVerdict) -> list[tuple[str, str]]:
+    again = _with_unit(verdict.seconds, "s")
     unknown = f"{_count(verdict.unknown)}, of which {_count(verdict.unknown_committed)} committed"
     return [
-        ("writes again after", _with_unit(verdict.seconds, "s")),
+        *([("writes again after", again)] if verdict.promise.startswith("writes again") else []),
         ("longest silence", _with_unit(verdict.longest_silence_ms, "ms")),
         ("all members back after", _with_unit(verdict.whole_after_seconds, "s")),
         ("primary", f"{verdict.primary_before} → {verdict.primary_after or 'none'}"),
