@@ -23,8 +23,8 @@ def fill(pair: Pair, objects: int) -> None:
         connection.execute(_OBJECTS, [objects])
         connection.execute(
             "DO $$DECLARE o oid; BEGIN FOR o IN SELECT oid FROM pg_largeobject_metadata"
-            " WHERE oid % 3 = 0 LOOP EXECUTE format('ALTER LARGE OBJECT %s OWNER TO clerk', o);"
-            " END LOOP; END$$"
+            " WHERE oid::int8 % 3 = 0 LOOP"
+            " EXECUTE format('ALTER LARGE OBJECT %s OWNER TO clerk', o); END LOOP; END$$"
         )
         connection.execute("VACUUM ANALYZE")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from naru.errors import StoppedError
 from naru.migrate.names import Relation
-from naru.migrate.parts import Part, bundles, cut, read_tables
+from naru.migrate.parts import Part, bundles, cut, may_stay_whole, read_tables
 from naru.migrate.sides import Side
 from naru.migrate.transfer import Reader, Worker
 from naru.postgres import Connection
@@ -25,20 +25,22 @@ class Plan:
     done_bytes: int
 
 
-def plan(source: Connection, complete: Container[Relation]) -> Plan:
+def plan(source: Connection, complete: Container[Relation], jobs: int = 1) -> Plan:
     """Cut the source's tables into parts, and leave out tables that are complete.
 
     `source` must see the copy's snapshot, so that no page is missed.
     """
     can_split = source.info.server_version >= 140000  # older servers scan all for a ctid range
+    tables = list(read_tables(source))
+    total = sum(table.bytes for table in tables)
+    whole = may_stay_whole(total, jobs)
     left: list[Part] = []
-    total = done = 0
-    for table in read_tables(source):
-        total += table.bytes
+    done = 0
+    for table in tables:
         if table.relation in complete:
             done += table.bytes
         else:
-            left.extend(cut(table, can_split=can_split))
+            left.extend(cut(table, can_split=can_split and table.bytes > whole))
     return Plan(left, total, done)
 
 

@@ -159,13 +159,18 @@ def _copy(origin: Connection, destination: Connection, oids: list[int]) -> None:
             for block in rows:
                 out.write(block)
     destination.execute(_FILL)
-    for oid, owner, comment, grants in origin.execute(_OWNERS, [oids]):
-        _dress(destination, oid, owner, comment, grants)
+    dress = [
+        statement
+        for oid, owner, comment, grants in origin.execute(_OWNERS, [oids])
+        for statement in _dress(oid, owner, comment, grants, made_by=destination.info.user)
+    ]
+    if dress:
+        destination.execute(sql.SQL("; ").join(dress))
 
 
 def _dress(
-    destination: Connection, oid: int, owner: str, comment: str | None, grants: list[list[object]]
-) -> None:
+    oid: int, owner: str, comment: str | None, grants: list[list[object]], *, made_by: str
+) -> list[sql.Composable]:
     """Owner, comment and grants of one object; owner last, as only it may be given away."""
     number = sql.Literal(oid)
     statements: list[sql.Composable] = []
@@ -182,7 +187,8 @@ def _dress(
                 sql.SQL(" WITH GRANT OPTION" if grantable else ""),
             )
         )
-    statements.append(
-        sql.SQL("ALTER LARGE OBJECT {} OWNER TO {}").format(number, sql.Identifier(owner))
-    )
-    destination.execute(sql.SQL("; ").join(statements))
+    if owner != made_by:
+        statements.append(
+            sql.SQL("ALTER LARGE OBJECT {} OWNER TO {}").format(number, sql.Identifier(owner))
+        )
+    return statements

@@ -14,6 +14,9 @@ from naru.postgres import Connection
 PART_BYTES = 128 * 1024 * 1024
 """A part of a table is about this large, counting its share of TOAST."""
 
+WHOLE_BYTES = 4 * 1024**3
+"""A larger table is always cut."""
+
 SMALL_BYTES = 1024 * 1024
 """Tables up to this size go through an open connection, without a program of their own."""
 
@@ -93,6 +96,16 @@ def cut(table: Table, *, part_bytes: int = PART_BYTES, can_split: bool = True) -
         Part(table, number, count, first or 0, end)
         for number, (first, end) in enumerate(pairwise([*bounds, None]))
     ]
+
+
+def may_stay_whole(total: int, jobs: int) -> int:
+    """Up to how many bytes a table of a database of `total` bytes is better not cut.
+
+    The rows of a whole table are written frozen: its index builds need not write all its
+    pages again, nor does a vacuum. But no worker should be busy with one table for much
+    longer than others with all the rest.
+    """
+    return min(WHOLE_BYTES, max(PART_BYTES, total * 5 // (4 * jobs)))
 
 
 def bundles(parts: Sequence[Part]) -> Iterator[list[Part]]:

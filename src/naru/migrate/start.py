@@ -164,7 +164,7 @@ class Start:
             self._schema(programs, snapshot)
             if number == 1 or self._run.recall("fingerprint") is None:
                 self._run.remember("fingerprint", gates.schema_fingerprint(seeing))
-            work = plan(seeing, complete)
+            work = plan(seeing, complete, self._bounds.jobs)
             seeing.execute("COMMIT")
             encoding = observe_server(target).encoding
             self._run.event("copy.begin", f"copying {len(tables)} tables", bytes=work.total_bytes)
