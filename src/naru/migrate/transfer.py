@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from naru.errors import NaruError, ServerError, StoppedError
+from naru.errors import NaruError, ServerError, StoppedError, UnreachableError
 from naru.migrate import ledger
 from naru.migrate.parts import Part
 from naru.migrate.sides import Side
@@ -126,13 +126,27 @@ class Worker:
         if not part.is_small and self._both_are_plain(target):
             source = self._open_source()
             query, into = part.query().as_bytes(source), self._into(part).as_bytes(target)
-            return carry(source, query, target, into, passed)
+            try:
+                return carry(source, query, target, into, passed)
+            except (UnreachableError, ServerError) as error:
+                raise self._cut_off(part, error) from error
         with target.cursor() as cursor:
             with cursor.copy(self._into(part)) as copy:
                 for block in self._blocks(part):
                     copy.write(block)
                     passed(len(block))
             return cursor.rowcount
+
+    def _cut_off(self, part: Part, error: NaruError) -> NaruError:
+        """The same error with the names of servers and table, and how to go on."""
+        copying = f"copying {part.table.relation} from {self._reader.source} to {self._target_side}"
+        lost = error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+        kind = StoppedError if lost else ServerError
+        return kind(
+            f"{copying}: {error.message}",
+            remedy="when both servers answer, run `naru migrate start` again: finished tables stay",
+            sqlstate=error.sqlstate,
+        )
 
     def _both_are_plain(self, target: Connection) -> bool:
         if self._plain is None:

@@ -123,7 +123,11 @@ def explain(error: psycopg.Error, dsn: Dsn, doing: str = "") -> NaruError:
     if state in {"57014", "55P03"}:
         return DeadlineError(f"{dsn}: gave up{while_}: {said}", sqlstate=state)
     if state and (state.startswith("08") or state in {"57P01", "57P02", "57P03"}):
-        return UnreachableError(f"{dsn}: connection lost{while_}: {said}", sqlstate=state)
+        return UnreachableError(
+            f"{dsn}: connection lost{while_}: {said}",
+            remedy="when the server answers again, run the same command: it goes on from there",
+            sqlstate=state,
+        )
     return ServerError(f"{dsn}: the server refused{while_}: {said}", sqlstate=state)
 
 
