@@ -8,6 +8,7 @@ from naru.drill.crash import watched
 from naru.drill.stage import Stage
 from naru.drill.strike import Struck
 from naru.service import Member
+from naru.service.switchover import DEAF_SECONDS
 
 FREEZE_SECONDS = 18.0
 
@@ -27,5 +28,7 @@ def freeze_etcd(stage: Stage, primary: Member) -> Struck:
         f"SIGSTOP of {', '.join(names)} for {FREEZE_SECONDS:g} s",
         until=watched(FREEZE_SECONDS),
         heal=thaw,
-        passed=lambda status: all(one.healthy for one in status.etcd),
+        passed=lambda status: all(
+            (one.election_age or 0) <= DEAF_SECONDS for one in status.members
+        ),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from naru.errors import RefusedError, UsageError
+from naru.errors import RefusedError, ServerError, UsageError
 from naru.service.status import SYNCHRONOUS, MemberStatus, ServiceStatus
 from naru.service.switchover import (
     Hold,
@@ -138,8 +138,19 @@ def _in_place(
 
 def _restart_standby(service: Restartable, name: str, observer: Observer) -> None:
     with _step(observer, f"restart {name}"):
-        service.command(name, "POST", "/restart", {}, seconds=RESTART_SECONDS)
+        wait_until(lambda: _accepted(service, name), f"{name} to restart", RESTART_SECONDS)
         _settle(service)
+
+
+def _accepted(service: Restartable, name: str) -> bool:
+    """False while Patroni is still at work there, as some seconds after a switchover."""
+    try:
+        service.command(name, "POST", "/restart", {}, seconds=RESTART_SECONDS)
+    except ServerError as error:
+        if "in progress" in error.message:
+            return False
+        raise
+    return True
 
 
 def _settle(service: Restartable) -> None:

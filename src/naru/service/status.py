@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +49,8 @@ class MemberStatus:
     pid: int | None
     pending_restart: bool = False
     """A setting was changed that a restart alone brings into force."""
+    election_age: float | None = None
+    """Seconds since its Patroni last heard of the election; None when unknown."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,21 @@ def postmaster_pid(node: Node) -> int | None:
         return pid if Path(f"/proc/{pid}/cwd").readlink() == node.data.resolve() else None
     except (OSError, ValueError, IndexError):
         return None
+
+
+def is_primary(node: Node) -> bool:
+    """True if it holds the lock and answers as primary."""
+    answer = rest.get(node.address, node.rest_port, "/primary", _SECONDS)
+    return answer is not None and answer.status == 200
+
+
+def is_in_place(node: Node) -> bool:
+    """It leads, or follows the primary so closely that it may be read."""
+    if is_primary(node):
+        return True
+    path = "/replica?replication_state=streaming"
+    answer = rest.get(node.address, node.rest_port, path, _SECONDS)
+    return answer is not None and answer.status == 200
 
 
 def observe(layout: Layout, stats_socket: Path) -> ServiceStatus:
@@ -161,7 +179,12 @@ def _member(node: Node, own: dict[str, Any], seen: dict[str, Any]) -> MemberStat
         lag_bytes=0 if is_primary else lag if isinstance(lag, int) else None,
         pid=postmaster_pid(node),
         pending_restart=bool(own.get("pending_restart")),
+        election_age=_age(own.get("dcs_last_seen")),
     )
+
+
+def _age(seen: object) -> float | None:
+    return max(0.0, round(time.time() - seen, 1)) if isinstance(seen, int) and seen else None
 
 
 def _version(answers: list[dict[str, Any]]) -> str | None:

@@ -21,6 +21,10 @@ SETTLE_SECONDS = 30
 MOST_LAG = 16_777_216
 """Bytes that a candidate may be behind in replay: it has to replay them while clients wait."""
 
+DEAF_SECONDS = 4.0
+"""A member whose Patroni has not heard of the election for so long may not notice at once that
+the lead is free; it looks every second."""
+
 _EVERY = 0.02
 _COMMIT = "SELECT pg_logical_emit_message(true, 'naru', 'switchover')"
 """A transaction with nothing in it but WAL: its commit waits for a standby like any other."""
@@ -74,6 +78,8 @@ def hindrance(candidate: MemberStatus, primary: MemberStatus) -> str | None:
         return f"is on timeline {candidate.timeline}, the primary on {primary.timeline}"
     if candidate.lag_bytes is None or candidate.lag_bytes > MOST_LAG:
         return f"is {candidate.lag_bytes or 'an unknown number of'} bytes behind"
+    if candidate.election_age is not None and candidate.election_age > DEAF_SECONDS:
+        return f"has not heard of the election for {candidate.election_age:g} s"
     return None
 
 
