@@ -79,12 +79,6 @@ _ALL = (
         nodes.freeze_primary,
     ),
     _drill(
-        "freeze-etcd",
-        "SIGSTOP of etcd for 18 s",
-        Promise(errors=0, stall=1.0, failover=False),
-        election.freeze_etcd,
-    ),
-    _drill(
         "switchover",
         "a planned switchover",
         Promise(errors=0, stall=2.5, failover=True),
@@ -107,6 +101,13 @@ _ALL = (
         "kill -9 of the primary's postmaster while a logical consumer follows",
         Promise(seconds=5.0, failover=True),
         consumer.run,
+    ),
+    # Last: for some seconds afterwards Patroni's view of the election may be an old one.
+    _drill(
+        "freeze-etcd",
+        "SIGSTOP of etcd for 18 s",
+        Promise(errors=0, stall=1.0, failover=False),
+        election.freeze_etcd,
     ),
 )
 
