@@ -335,13 +335,14 @@ def _kill_in_pause(name: str) -> None:
 
 
 def _kill_when_committed() -> None:
-    from naru.migrate import switch
+    from naru.migrate import outcome
+    from naru.migrate.plan import SwitchPlan
 
-    def dying(plan: switch.SwitchPlan, run: Run) -> float:
+    def dying(plan: SwitchPlan, run: Run) -> float:
         _die()
         return 0.0
 
-    switch.let_go = dying
+    outcome.let_go = dying
 
 
 def catalogs(server: LocalServer, database: str) -> dict[str, str]:

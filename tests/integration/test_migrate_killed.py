@@ -11,7 +11,7 @@ import pytest
 from naru.drill import judge
 from naru.migrate import Record
 from naru.migrate.ledger import totals
-from naru.migrate.switch import SWITCH
+from naru.migrate.plan import SWITCH
 from naru.postgres import LocalServer, connect, fetch_value
 from naru.system import wait_until
 from tests.migration import (

@@ -16,6 +16,7 @@ SpecOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before a dangerous step.")]
+JobsOption = Annotated[int, typer.Option(min=1, max=64, help="Workers on each side.")]
 
 
 def spec_of(path: Path | None) -> tuple[Spec, Path | None]:

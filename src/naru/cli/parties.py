@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ from naru.errors import UsageError
 
 if TYPE_CHECKING:
     from naru.journal import Journal
-    from naru.migrate import PooledDatabase
+    from naru.migrate import PooledDatabase, Record
     from naru.postgres import Dsn
 
 SourceOption = Annotated[
@@ -140,3 +140,17 @@ def poolers_of(
     wanted, _ = spec_of(found.spec_file)
     pool = Pool(wanted, open_ground(wanted, found.folder))
     return (PooledDatabase(pool.pooler, database),)
+
+
+def open_record(found: Parties, journal: Journal, name: str | None) -> Record:
+    """The migration that is under way, by its name or its databases."""
+    from naru.migrate import SeenAt, resume
+
+    return resume(journal, name, found.source, found.target, SeenAt())
+
+
+def hold(record: Record) -> AbstractContextManager[None]:
+    """Hold a migration for this process alone, while the block runs."""
+    from naru.migrate import sole
+
+    return sole(record.run.journal.path.parent, record.names.migration)

@@ -15,10 +15,10 @@ from naru.migrate.follow import Lag, LagWatch, catch_up
 from naru.migrate.gates import Gate, Limits
 from naru.migrate.hold import sole
 from naru.migrate.names import Names, Relation
+from naru.migrate.plan import PooledDatabase
 from naru.migrate.record import Record, SeenAt, begin_or_resume, resume
 from naru.migrate.start import Bounds, Start
 from naru.migrate.status import Status, observe_status
-from naru.migrate.switch import PooledDatabase
 
 __all__ = [
     "Assessment",

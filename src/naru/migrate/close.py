@@ -13,8 +13,9 @@ from psycopg import sql
 
 from naru.errors import NaruError, UsageError
 from naru.migrate import channel as channels
-from naru.migrate import identity, ledger, switch
+from naru.migrate import identity, ledger
 from naru.migrate.channel import Channel
+from naru.migrate.outcome import open_side
 from naru.migrate.record import Record
 from naru.migrate.sides import Side, explained
 from naru.postgres import Connection, fetch_all
@@ -49,7 +50,7 @@ def finish(
     elif keep_fence:
         lines.append(f"{record.source}: stays closed to clients, as asked")
     else:
-        switch.open_side(record.source, record.run)
+        open_side(record.source, record.run)
         lines.append(f"{record.source}: is open again, and receives no more changes")
     record.run.end("finished")
     return Closing("finished", tuple(lines))
@@ -69,7 +70,7 @@ def abort(record: Record, *, gone: bool = False, observer: Observer = SILENT) ->
             remedy="naru migrate rollback first, then abort; or finish, to stay",
         )
     lines = _take_away(record, observer, (record.source,) if gone else _both(record))
-    switch.open_side(record.source, record.run)
+    open_side(record.source, record.run)
     if gone:
         lines.append(f"{record.target}: is left as it is; never let it reach the source again")
     elif record.run.recall("made database"):

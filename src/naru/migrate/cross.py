@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from naru.errors import DeadlineError, NaruError, RefusedError, StoppedError, UsageError
+from naru.migrate import activity, fingerprint, gates, outcome, switch
 from naru.migrate import channel as channels
-from naru.migrate import gates, switch
 from naru.migrate.channel import Channel
 from naru.migrate.durable import may_have_lost
 from naru.migrate.fence import check_exempt_role
@@ -17,10 +17,11 @@ from naru.migrate.gates import Gate, GateFacts, Limits, PoolerView
 from naru.migrate.guard import guarded, resolve
 from naru.migrate.largeobjects import Notes
 from naru.migrate.parts import read_publishable
+from naru.migrate.plan import SWITCH, PooledDatabase, SwitchPlan
 from naru.migrate.record import Record
 from naru.migrate.sequences import Positions
 from naru.migrate.sides import explained
-from naru.migrate.switch import Frozen, PooledDatabase, SwitchPlan
+from naru.migrate.switch import Frozen
 from naru.postgres import Connection, fetch_value
 from naru.system import SILENT, Observer
 from naru.verify import Options, SequenceState, Verdict, compare
@@ -71,7 +72,7 @@ def plan_switch(record: Record, poolers: tuple[PooledDatabase, ...], limits: Lim
 
 def pending(record: Record, poolers: tuple[PooledDatabase, ...]) -> SwitchPlan | None:
     """The switch that was in hand when its process died, if there is one."""
-    known = record.run.recall(switch.SWITCH)
+    known = record.run.recall(SWITCH)
     if known is None:
         return None
     leave = record.source if known["leave"] == "source" else record.target
@@ -107,21 +108,21 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
         known = record.run.recall(f"fingerprint.{plan.leave.role}")
         if known is None and plan.leave.role == "source":
             known = record.run.recall("fingerprint")
-        now = gates.schema_fingerprint(leave)
+        now = fingerprint.schema_fingerprint(leave)
         return GateFacts(
             flow_problem=lag.problem,
             arrived=lag.problem is None and switch.does_flow(plan, leave, enter),
             lag_bytes=lag.bytes,
             apply_errors=lag.errors,
-            long_transactions=gates.long_transactions(leave),
-            prepared_transactions=gates.prepared_transactions(leave),
-            schema_drift=_drift(plan) if known and gates.changed(known, now) else (),
-            not_synchronised=gates.not_synchronised(enter),
+            long_transactions=activity.long_transactions(leave),
+            prepared_transactions=activity.prepared_transactions(leave),
+            schema_drift=_drift(plan) if known and fingerprint.changed(known, now) else (),
+            not_synchronised=activity.not_synchronised(enter),
             channel=plan.forward[0].name,
             unfollowed_tables=_unfollowed(plan, leave),
-            unlogged_tables=gates.unlogged_tables(leave),
-            other_passwords=gates.differing_passwords(leave, enter),
-            foreign_writers=gates.clients(enter),
+            unlogged_tables=activity.unlogged_tables(leave),
+            other_passwords=activity.differing_passwords(leave, enter),
+            foreign_writers=activity.clients(enter),
             other_wal_level=str(fetch_value(enter, "SHOW wal_level")),
             other_in_recovery=bool(fetch_value(enter, "SELECT pg_is_in_recovery()")),
             poolers=tuple(_view(pooled, plan) for pooled in plan.poolers),
@@ -215,7 +216,7 @@ class Switcher:
         self._observer.step("way back", "done")
         with guarded(self.plan, self._record.run):
             frozen = self._freeze()
-            milliseconds = switch.describe(frozen, switch.let_go(self.plan, self._record.run))
+            milliseconds = switch.describe(frozen, outcome.let_go(self.plan, self._record.run))
             self._observer.step("switch", "done")
         if after_resume is not None:
             after_resume()
@@ -237,7 +238,7 @@ class Switcher:
             return switch.freeze(self.plan, self._record.run, self._observer)
         except BaseException as error:
             self._observer.step("switch", "failed")
-            switch.undo(self.plan, self._record.run)
+            outcome.undo(self.plan, self._record.run)
             if isinstance(error, DeadlineError):
                 raise RefusedError(
                     f"the switch gave up: {error.message}; clients go on at the"
@@ -256,10 +257,10 @@ class Switcher:
         """What need not hold the clients up: arm for good, and note where both sides stood."""
         run, plan = self._record.run, self.plan
         entered = frozen.holders[1]
-        run.remember(f"fingerprint.{plan.enter.role}", gates.schema_fingerprint(entered))
+        run.remember(f"fingerprint.{plan.enter.role}", fingerprint.schema_fingerprint(entered))
         with self._record.target.connect("large objects") as notes:
             Notes(notes, plan.enter.role).replace_all(entered)
-        switch.settle(plan, run)
+        outcome.settle(plan, run)
 
     def _compare(self, frozen: Frozen, jobs: int) -> Verdict:
         self._observer.step("exact comparison", "running")

@@ -23,8 +23,9 @@ from naru.errors import NaruError
 from naru.journal import Journal, Run
 from naru.migrate.channel import Channel
 from naru.migrate.hold import sole
+from naru.migrate.outcome import complete, undo
+from naru.migrate.plan import SWITCH, PooledDatabase, SwitchPlan
 from naru.migrate.sides import Side
-from naru.migrate.switch import SWITCH, PooledDatabase, SwitchPlan, complete, undo
 from naru.postgres import Dsn
 from naru.system import spawn
 from naru.traffic import PgBouncer

@@ -14,7 +14,7 @@ import psycopg
 from naru.errors import StoppedError
 from naru.journal import Step, perform
 from naru.migrate import channel as channels
-from naru.migrate import gates, identity, ledger, schema
+from naru.migrate import identity, ledger, schema
 from naru.migrate.archive import (
     SchemaDump,
     choose_programs,
@@ -26,6 +26,7 @@ from naru.migrate.archive import (
 from naru.migrate.channel import Channel
 from naru.migrate.copy import Task, copy_tables, plan
 from naru.migrate.durable import make_durable, note_timeline
+from naru.migrate.fingerprint import schema_fingerprint
 from naru.migrate.follow import catch_up
 from naru.migrate.globals import transfer_globals
 from naru.migrate.largeobjects import Notes, synchronise
@@ -163,7 +164,7 @@ class Start:
             programs = self._programs()
             self._schema(programs, snapshot)
             if number == 1 or self._run.recall("fingerprint") is None:
-                self._run.remember("fingerprint", gates.schema_fingerprint(seeing))
+                self._run.remember("fingerprint", schema_fingerprint(seeing))
             work = plan(seeing, complete, self._bounds.jobs)
             seeing.execute("COMMIT")
             encoding = observe_server(target).encoding

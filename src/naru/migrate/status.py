@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from naru.errors import NaruError
-from naru.migrate import ledger, switch
+from naru.migrate import ledger
 from naru.migrate.follow import Lag, note_lag, observe_lag
 from naru.migrate.ledger import Copied
+from naru.migrate.plan import SWITCH
 from naru.migrate.record import Record
 from naru.migrate.sides import explained
 
@@ -93,7 +94,7 @@ def observe_status(record: Record) -> Status:
 
 
 def _state(record: Record, last: str) -> State:
-    if record.run.recall(switch.SWITCH) is not None:
+    if record.run.recall(SWITCH) is not None:
         return "switching"
     if record.at == "target":
         return "crossed"

@@ -9,56 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import psycopg
 
-from naru.errors import DeadlineError, NaruError
+from naru.errors import DeadlineError
 from naru.journal import Run
 from naru.migrate import channel as channels
-from naru.migrate.channel import Channel
-from naru.migrate.fence import FenceState, lower_fence, observe_fence, raise_fence
+from naru.migrate.fence import observe_fence, raise_fence
 from naru.migrate.gates import ARRIVAL_SECONDS
 from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.parts import read_publishable
+from naru.migrate.plan import SwitchPlan, fence_key, point_all, remember_phase
 from naru.migrate.sequences import Positions, read_sequences, set_sequences
-from naru.migrate.sides import Side, current_lsn, explained, observe_server
+from naru.migrate.sides import current_lsn, explained
 from naru.migrate.unlogged import UnloggedTable, copy_again, read_unlogged
 from naru.postgres import Connection, Lsn, fetch_value
 from naru.system import SILENT, Deadline, Observer, wait_until
-from naru.traffic import Pooler
 
 T = TypeVar("T")
 _POLL = 0.002
 _NUDGE_SECONDS = 0.015
-
-SWITCH = "switch"
-"""The journal's memory of the switch in hand: see `Phase` of `SwitchRecord`."""
-
-
-@dataclass(frozen=True)
-class PooledDatabase:
-    """A database as clients of one pooler ask for it."""
-
-    pooler: Pooler
-    database: str
-
-
-@dataclass(frozen=True)
-class SwitchPlan:
-    """Who leaves, who enters, and what stands between them and the clients."""
-
-    number: int
-    leave: Side
-    enter: Side
-    forward: tuple[Channel, ...]
-    """Carry what `leave` writes to `enter`; drained and dropped by the switch."""
-    back: Channel
-    """Carries what `enter` will write to `leave`; armed by the switch."""
-    poolers: tuple[PooledDatabase, ...]
-    pause_seconds: float
 
 
 @dataclass
@@ -264,112 +237,6 @@ def _export(connection: Connection) -> str:
     return str(fetch_value(connection, "SELECT pg_catalog.pg_export_snapshot()"))
 
 
-def let_go(plan: SwitchPlan, run: Run) -> float:
-    """Let clients go on, at the side that was entered. Gives the milliseconds it took.
-
-    That side's own fence, from an earlier switch, goes only now: the switch is committed,
-    so no undoing would need it again.
-    """
-    began = time.perf_counter()
-    open_side(plan.enter, run)
-    resume_all(plan.poolers)
-    run.event("cutover.resume", "clients go on", number=plan.number)
-    return (time.perf_counter() - began) * 1000
-
-
-def settle(plan: SwitchPlan, run: Run) -> None:
-    """After the clients: start the way back, and drop what brought the data here."""
-    with plan.leave.connect("settle") as leave, plan.enter.connect("settle") as enter:
-        with explained(plan.leave, "starting the way back"):
-            if observe_server(leave).has_synchronous_standbys:
-                channels.make_durable(plan.back, leave)
-            channels.enable(plan.back, leave)
-        for one in plan.forward:
-            with explained(plan.enter, f"dropping subscription {one.name}"):
-                channels.drop_destination(one, enter)
-            with explained(plan.leave, f"dropping slot {one.name}"):
-                channels.drop_origin(one, leave)
-    run.remember("switches", plan.number)
-    run.remember("at", plan.enter.role)
-    run.remember("durable", True)
-    run.forget(SWITCH)
-
-
-def undo(plan: SwitchPlan, run: Run) -> None:
-    """Let everything be as before the switch: the side to leave takes writes, clients go on.
-
-    Each part is tried even if another fails; the first failure is raised at the end.
-    """
-    record = run.recall(SWITCH) or {}
-    state = record.get("fence")
-    acts: list[Callable[[], None]] = []
-    if state is not None:
-        acts.append(lambda: _open_again(plan, FenceState(**state)))
-    acts += [
-        lambda: _follow_again(plan),
-        lambda: point_all(plan.poolers, plan.leave),
-        lambda: resume_all(plan.poolers),
-        lambda: disarm(plan),
-    ]
-    failures: list[Exception] = []
-    for act in acts:
-        try:
-            act()
-        except (NaruError, psycopg.Error) as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
-    run.forget(fence_key(plan.leave))
-    run.forget(SWITCH)
-    run.event("cutover.undone", "clients go on where they were", number=plan.number)
-
-
-def complete(plan: SwitchPlan, run: Run) -> None:
-    """Finish a committed switch whose process died: clients go on, then the rest."""
-    point_all(plan.poolers, plan.enter)
-    let_go(plan, run)
-    settle(plan, run)
-
-
-def open_side(side: Side, run: Run) -> None:
-    """Take away the fence that an earlier switch has left around `side`, if there is one."""
-    state = run.recall(fence_key(side))
-    if state is None:
-        return
-    with side.connect("open") as connection, explained(side, "taking the fence away"):
-        lower_fence(connection, side, FenceState(**state))
-    run.forget(fence_key(side))
-
-
-def fence_key(side: Side) -> str:
-    """Under which the journal keeps what the fence of a side has replaced."""
-    return f"fence.{side.role}"
-
-
-def _open_again(plan: SwitchPlan, state: FenceState) -> None:
-    with plan.leave.connect("undo") as leave, explained(plan.leave, "taking the fence away"):
-        lower_fence(leave, plan.leave, state)
-
-
-def _follow_again(plan: SwitchPlan) -> None:
-    with plan.enter.connect("undo") as enter, explained(plan.enter, "following again"):
-        for one in plan.forward:
-            channels.enable(one, enter)
-
-
-def point_all(poolers: Sequence[PooledDatabase], side: Side) -> None:
-    """Point every pooler at `side`; where it points there already nothing is done."""
-    for pooled in poolers:
-        host, port = side.dsn.host, side.dsn.port
-        if not pooled.pooler.observe(pooled.database).points_at(host, port, side.dsn.database):
-            pooled.pooler.point(pooled.database, host, port, side.dsn.database)
-
-
-def resume_all(poolers: Sequence[PooledDatabase]) -> None:
-    for pooled in poolers:
-        pooled.pooler.resume(pooled.database)
-
-
 def synchronise_large_objects(plan: SwitchPlan, observer: Observer) -> None:
     """Bring large objects across while clients still work, so that the pause has few left."""
     with plan.leave.connect("large objects") as leave, plan.enter.connect("large objects") as enter:
@@ -382,21 +249,6 @@ def _synchronise(
 ) -> None:
     notes = Notes(enter if plan.enter.role == "target" else leave, plan.leave.role)
     synchronise(leave, enter, notes, observer)
-
-
-def remember_phase(run: Run, plan: SwitchPlan, phase: str, state: FenceState) -> None:
-    """Write the one word that decides what a crash means: `pausing` or `committed`."""
-    run.remember(
-        SWITCH,
-        {
-            "phase": phase,
-            "number": plan.number,
-            "leave": plan.leave.role,
-            "forward": [one.name for one in plan.forward],
-            "back": plan.back.name,
-            "fence": state.to_json(),
-        },
-    )
 
 
 class Stopwatch:
