@@ -45,7 +45,7 @@ from naru.migrate import (
 from naru.postgres import connect
 from naru.report import Story, story_from_journal, write
 from naru.spec import Spec
-from naru.system import WorkloadObserver, private_folder
+from naru.system import WorkloadObserver, private_folder, wait_until
 from naru.system.units import human_bytes
 from naru.verify import Options, compare
 
@@ -53,6 +53,8 @@ T = TypeVar("T")
 
 CLOSE_LOOK_SECONDS = 3.0
 """How much around the cutover is kept commit by commit."""
+
+SECURE_SECONDS = 60.0
 
 SETTLE_SECONDS = 3.0
 """How long the workload runs undisturbed before and after each act, to be seen at rest."""
@@ -245,6 +247,7 @@ class Demo:
         return crossing
 
     def _break(self, journal: Journal, run: Run, workload: Workload, record: Record) -> None:
+        self._act("way back safe from a failover", lambda: self._secure_way_back(record))
         drill = journal.begin("drill", "kill-primary")
         outcome = "failed"
         time.sleep(SETTLE_SECONDS)
@@ -267,6 +270,21 @@ class Demo:
             drill.end(outcome)
         if not verdict.kept:
             raise RefusedError("the drill's promise broke: " + "; ".join(verdict.broken))
+
+    def _secure_way_back(self, record: Record) -> None:
+        """Wait until the standbys have the slot of the way back, so that a failover keeps it.
+
+        They take a new slot over once its consumer has moved past a snapshot of the
+        running transactions; having one written spares waiting for the next.
+        """
+        slot = record.channels[0].name
+
+        def survives() -> bool:
+            with connect(record.live.dsn, purpose="way back") as connection:
+                connection.execute("SELECT pg_log_standby_snapshot()")
+            return self._environment.service.slot_survives(slot)
+
+        wait_until(survives, f"the standbys to have slot {slot}", SECURE_SECONDS, every=1.0)
 
     def _balance(self, run: Run, workload: Workload) -> None:
         """The last account: every id that was ever acknowledged, in the service's database."""

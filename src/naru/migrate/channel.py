@@ -283,7 +283,16 @@ def observe(channel: Channel, at_origin: Connection, at_destination: Connection)
     if row is None:
         current = fetch_value(at_origin, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text")
         return ChannelFacts(
-            channel.name, False, bool(enabled), False, None, Lsn.parse(current), 0, "lost", 0, 0.0
+            channel.name,
+            False,
+            bool(enabled),
+            False,
+            None,
+            Lsn.parse(current),
+            0,
+            "missing",
+            0,
+            0.0,
         )
     return ChannelFacts(
         name=channel.name,

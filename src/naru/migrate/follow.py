@@ -47,8 +47,13 @@ class Lag:
     @property
     def problem(self) -> tuple[str, str] | None:
         """What keeps changes from flowing and what to do about it, as far as can be seen."""
+        if self.wal_status == "missing":
+            return "the slot is gone: dropped, or a failover came before the standbys had it", (
+                "changes since then are on one side only: `naru migrate finish` to stay where"
+                " writes are, or abort and start again"
+            )
         if self.wal_status == "lost":
-            return "the slot is gone, or has lost WAL", (
+            return "the slot has lost WAL", (
                 "`naru migrate abort`, raise max_slot_wal_keep_size, and start again"
             )
         if self.disabled:
@@ -84,7 +89,7 @@ class Lag:
 
 def combine(facts: Sequence[ChannelFacts]) -> Lag:
     """The lag of several channels: each figure from the one that is worst."""
-    worst = ("lost", "unreserved", "extended", "reserved", "unknown")
+    worst = ("missing", "lost", "unreserved", "extended", "reserved", "unknown")
     return Lag(
         bytes=max((one.lag_bytes for one in facts), default=0),
         seconds=max((one.seconds for one in facts), default=0.0),
@@ -133,11 +138,9 @@ def note_lag(record: Record, lag: Lag) -> None:
 
 
 def _must_flow(record: Record, lag: Lag, moved_at: float) -> None:
-    if lag.wal_status == "lost":
-        raise StoppedError(
-            f"{record.live}: the slot has lost WAL that it needed",
-            remedy="raise max_slot_wal_keep_size, `naru migrate abort`, and start again",
-        )
+    if lag.wal_status in {"lost", "missing"} and lag.problem:
+        text, remedy = lag.problem
+        raise StoppedError(f"{record.live}: {text}", remedy=remedy)
     if time.monotonic() - moved_at > STUCK_SECONDS:
         text, remedy = lag.problem or (
             "changes arrive too slowly", "see what that server is busy with, and its log"
