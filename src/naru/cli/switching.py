@@ -138,7 +138,7 @@ def _cross(
     talk.confirm(f"move the writes to {switcher.plan.enter}?", yes=yes)
     with observer_for() as observer:
         crossing = switcher.cross(verify=not no_verify, jobs=jobs)
-    _show_crossing(crossing, json)
+    _show_crossing(crossing, json, pooled=bool(switcher.plan.poolers))
 
 
 def _show_plan(switcher: Switcher, gates: tuple[Gate, ...]) -> None:
@@ -154,15 +154,14 @@ def _show_plan(switcher: Switcher, gates: tuple[Gate, ...]) -> None:
         talk.say(f"{gate.severity}: {gate.text}\n  → {gate.remedy}")
 
 
-def _show_crossing(crossing: Crossing, json: bool) -> None:
+def _show_crossing(crossing: Crossing, json: bool, *, pooled: bool) -> None:
     verdict = crossing.verdict
     if json:
         talk.put_json(crossing.to_json())
     else:
         parts = ", ".join(f"{name} {ms:g}" for name, ms in crossing.milliseconds.items())
-        talk.put(
-            f"writes are at the {crossing.at}; clients waited {crossing.pause_ms:g} ms ({parts})"
-        )
+        clients = "clients waited" if pooled else f"{crossing.ended_clients} clients cut off,"
+        talk.put(f"writes are at the {crossing.at}; {clients} {crossing.pause_ms:g} ms ({parts})")
         if verdict is not None:
             word = "the same" if verdict.same else f"{verdict.differences} differences"
             talk.put(
