@@ -102,6 +102,9 @@ class Demo:
         write(story, self._settings.out)
         if not self._settings.keep:
             self._environment.down(self._observer, purge=True)
+            with contextlib.suppress(OSError):
+                # Only if nothing else has its state there.
+                self._folder.parent.rmdir()
         if failure is not None:
             raise failure
         return story
