@@ -56,6 +56,9 @@ CLOSE_LOOK_SECONDS = 3.0
 
 SECURE_SECONDS = 60.0
 
+WRITTEN_SECONDS = 1.0
+"""Within it a workload has written down what its clients were told."""
+
 SETTLE_SECONDS = 3.0
 """How long the workload runs undisturbed before and after each act, to be seen at rest."""
 
@@ -235,6 +238,8 @@ class Demo:
         paused = record.run.events("cutover.pause")[-1].at
         resumed = record.run.events("cutover.resume")[-1].at
         start, end = paused - CLOSE_LOOK_SECONDS, resumed + CLOSE_LOOK_SECONDS
+        # What clients saw is known once the whole stretch is behind them, and written.
+        wait_until(lambda: time.time() > end + WRITTEN_SECONDS, "clients' records", 30.0)
         gap = workload.longest_gap(start, end)
         if gap is None:
             raise RefusedError("no transaction was acknowledged around the cutover")
