@@ -10,27 +10,31 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
+import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
-from naru.errors import NaruError, ServerError, StoppedError, UnreachableError
+from naru.errors import DeadlineError, NaruError, ServerError, StoppedError, UnreachableError
 from naru.migrate import ledger
 from naru.migrate.parts import Part
 from naru.migrate.sides import Side
-from naru.migrate.wire import SAVEPOINT, carry, is_plain
+from naru.migrate.wire import SAVEPOINT, Passed, carry, feed, is_plain
 from naru.postgres import Connection, explain
 from naru.system import spawn
 
 _BLOCK = 512 * 1024
 _PIPE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ = 1031
+_LOOK_SECONDS = 0.2
+_PSQL_ENDS_SECONDS = 2.0
 
 # Text must mean the same on both sides, whatever the databases' own settings are.
 TEXT_SETTINGS = {
@@ -42,6 +46,8 @@ TEXT_SETTINGS = {
     "row_security": "off",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    # A notice would stand among the rows.
+    "client_min_messages": "error",
 }
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -78,7 +84,7 @@ class Worker:
         self,
         parts: Sequence[Part],
         batch: int,
-        moved: Callable[[int], None],
+        moved: Passed,
         stop: threading.Event,
     ) -> list[int]:
         """Copy parts in one transaction; `moved` hears of every block's bytes.
@@ -98,7 +104,7 @@ class Worker:
         part: Part,
         target: Connection,
         batch: int,
-        moved: Callable[[int], None],
+        moved: Passed,
         stop: threading.Event,
     ) -> int:
         size = 0
@@ -122,20 +128,15 @@ class Worker:
             raise explain(error, self._target_side.dsn, f"copying {part.table.relation}") from error
         return rows
 
-    def _move(self, part: Part, target: Connection, passed: Callable[[int], None]) -> int:
+    def _move(self, part: Part, target: Connection, passed: Passed) -> int:
         if not part.is_small and self._both_are_plain(target):
             source = self._open_source()
             query, into = part.query().as_bytes(source), self._into(part).as_bytes(target)
             try:
                 return carry(source, query, target, into, passed)
-            except (UnreachableError, ServerError) as error:
+            except (DeadlineError, UnreachableError, ServerError) as error:
                 raise self._cut_off(part, error) from error
-        with target.cursor() as cursor:
-            with cursor.copy(self._into(part)) as copy:
-                for block in self._blocks(part):
-                    copy.write(block)
-                    passed(len(block))
-            return cursor.rowcount
+        return feed(self._blocks(part, passed), target, self._into(part).as_bytes(target), passed)
 
     def _cut_off(self, part: Part, error: NaruError) -> NaruError:
         """The same error with the names of servers and table, and how to go on."""
@@ -164,10 +165,10 @@ class Worker:
             sql.SQL(", ".join(options)),
         )
 
-    def _blocks(self, part: Part) -> Iterator[bytes | bytearray | memoryview]:
+    def _blocks(self, part: Part, passed: Passed) -> Iterator[bytes | bytearray | memoryview]:
         if part.is_small:
             return self._through_connection(part)
-        return self._through_psql(part)
+        return self._through_psql(part, passed)
 
     def _through_connection(self, part: Part) -> Iterator[bytes | bytearray | memoryview]:
         source = self._open_source()
@@ -179,7 +180,7 @@ class Worker:
                 error, self._reader.source.dsn, f"reading {part.table.relation}"
             ) from error
 
-    def _through_psql(self, part: Part) -> Iterator[bytes]:
+    def _through_psql(self, part: Part, passed: Passed) -> Iterator[bytes]:
         """Blocks of COPY output from a psql of its own."""
         words = [
             str(self._reader.psql), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1",
@@ -190,14 +191,10 @@ class Worker:
         with tempfile.TemporaryFile() as said:
             process = spawn(words, env=self._environment(), stderr=said)
             try:
-                yield from _read_all(process)
+                yield from _read_all(process, passed)
                 code = process.wait()
             finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-                if process.stdout:
-                    process.stdout.close()
+                _end_early(process)
             if code != 0:
                 said.seek(0)
                 raise _explain_psql(said.read().decode(errors="replace"), part, self._reader.source)
@@ -249,14 +246,31 @@ def _is_frozen(part: Part) -> bool:
     return part.of == 1 and not part.is_small
 
 
-def _read_all(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+def _read_all(process: subprocess.Popen[bytes], passed: Passed) -> Iterator[bytes]:
     if process.stdout is None:
         return
     descriptor = process.stdout.fileno()
     with contextlib.suppress(OSError):
         fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
-    while block := os.read(descriptor, _BLOCK):
+    while True:
+        while not select.select([descriptor], [], [], _LOOK_SECONDS)[0]:
+            passed(0)
+        if not (block := os.read(descriptor, _BLOCK)):
+            return
         yield block
+
+
+def _end_early(process: subprocess.Popen[bytes]) -> None:
+    """End psql if it still runs, which then cancels what it asked of the server."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    if process.stdout:
+        process.stdout.close()
+    try:
+        process.wait(_PSQL_ENDS_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _snapshot_gone(source: Side) -> StoppedError:

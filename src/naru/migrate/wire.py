@@ -2,77 +2,104 @@
 
 The source sends each row as one message, and the target's COPY takes just such messages. So
 between two connections without encryption the bytes are passed on as they are, in large
-blocks. Where the rows end is told by what follows them: a second query, sent right behind
-the COPY, answers with a random text that no row can hold. The server says nothing after it,
-so only the end of what has come is ever compared.
+blocks. Where the rows end is told by what follows them (see `ending`). Both sessions must
+have `client_min_messages = error`: a notice would stand among the rows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import select
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import psycopg
 from psycopg import pq
 
-from naru.errors import DeadlineError, ServerError, UnreachableError
+from naru.errors import ServerError, UnreachableError
+from naru.migrate import ending
 from naru.postgres import Connection, fetch_value
+from naru.system import Deadline
 
 _BLOCK: Final = 1024 * 1024
 _ENOUGH: Final = 64 * 1024
 """Fewer bytes than this are waited for a moment, which spares both sides many wake-ups."""
 
 _MOMENT: Final = 0.02
+_LOOK_SECONDS: Final = 0.2
+"""While nothing moves, the caller is asked so often whether to go on."""
+
+_CANCEL_SECONDS: Final = 2.0
 _STUCK_SECONDS: Final = 600.0
+_TAKING: Final = "a server to take bytes of the copy"
 _TAIL: Final = 4096
 """More than what the server sends after the last row."""
 
 SAVEPOINT: Final = "naru_copy"
-_ROWS_END: Final = re.compile(
-    rb"c\x00\x00\x00\x04C\x00\x00\x00.COPY (\d+)\x00Z\x00\x00\x00\x05T", re.DOTALL
-)
-_ERROR: Final = re.compile(rb"S[A-Z]+\x00.*?C([0-9A-Z]{5})\x00M([^\x00]*)\x00", re.DOTALL)
+
+Passed = Callable[[int], None]
 
 
 def is_plain(connection: Connection) -> bool:
     """True if what is on the connection's socket is the protocol itself, not encrypted."""
     if connection.pgconn.ssl_in_use:
         return False
+    if connection.info.server_version < 120000:
+        return True
     query = "SELECT encrypted FROM pg_catalog.pg_stat_gssapi WHERE pid = pg_backend_pid()"
     return not fetch_value(connection, query)
 
 
-def carry(
-    source: Connection, query: bytes, target: Connection, into: bytes, passed: Callable[[int], None]
-) -> int:
+def carry(source: Connection, query: bytes, target: Connection, into: bytes, passed: Passed) -> int:
     """Run COPY `query` on `source` and COPY `into` on `target`; give the rows written.
 
     Both must be plain and in a transaction, the source's with a SAVEPOINT. `passed` hears
-    of the bytes of every block, and of none while nothing comes; what it raises ends the
-    copy. After an error neither connection is of use, and both are closed.
-    Raises psycopg.Error with the target's words, ServerError with the source's.
+    of the bytes of every block, and of none while nothing comes or goes; what it raises
+    ends the copy. After an error neither connection is of use, and both are closed.
+    Raises psycopg.Error with the target's words; ServerError with the source's, or
+    UnreachableError when it was lost.
     """
     try:
-        _expect(target.pgconn, target.pgconn.exec_(into), pq.ExecStatus.COPY_IN)
+        _begin(target, into, passed)
         with _Socket(source) as here, _Socket(target) as there:
             read = _Passing(here, there, passed).run(query)
-        written = _end(target.pgconn)
+        written = _end(target, passed)
         if read is not None and read != written:
             raise ServerError(f"{read} rows were read, but {written} written")
         return written
     except BaseException:
-        for connection in (source, target):
-            # Not in the middle of a message, where the server would wait for its rest.
-            with contextlib.suppress(psycopg.Error):
-                connection.pgconn.finish()
+        _give_up(source, target)
         raise
+
+
+def feed(blocks: Iterable[bytes | bytearray | memoryview], target: Connection, into: bytes,
+         passed: Passed) -> int:  # fmt: skip
+    """Write `blocks` into COPY `into` on `target`; as `carry`, for rows that come otherwise."""
+    pgconn = target.pgconn
+    try:
+        _begin(target, into, passed)
+        for block in blocks:
+            pgconn.put_copy_data(block)
+            _flush(pgconn, passed)
+            passed(len(block))
+        return _end(target, passed)
+    except BaseException:
+        _give_up(target)
+        raise
+
+
+def _give_up(*connections: Connection) -> None:
+    for connection in connections:
+        # A server that waits for a lock, or reads on for nobody, would not notice the end.
+        with contextlib.suppress(psycopg.Error):
+            connection.cancel_safe(timeout=_CANCEL_SECONDS)
+        # Not in the middle of a message, where the server would wait for its rest.
+        with contextlib.suppress(psycopg.Error):
+            connection.pgconn.finish()
 
 
 class _Socket(socket.socket):
@@ -86,9 +113,7 @@ class _Socket(socket.socket):
 class _Passing:
     """One COPY's way from one socket to the other."""
 
-    def __init__(
-        self, source: socket.socket, target: socket.socket, passed: Callable[[int], None]
-    ) -> None:
+    def __init__(self, source: socket.socket, target: socket.socket, passed: Passed) -> None:
         self._source, self._target, self._passed = source, target, passed
         self._buffer = memoryview(bytearray(_TAIL + _BLOCK))
         self._held = 0
@@ -97,31 +122,21 @@ class _Passing:
     def run(self, query: bytes) -> int | None:
         """Pass all rows on; give their number, or None when the target refused some."""
         mark = secrets.token_hex(16).encode()
-        asked = _message(query) + _message(
-            f"ROLLBACK TO SAVEPOINT {SAVEPOINT}; SELECT '".encode() + mark + b"'"
-        )
-        last = mark + b"C\x00\x00\x00\x0dSELECT 1\x00Z\x00\x00\x00\x05T"
-        _send(self._source, memoryview(asked))
+        asked = _message(query) + _message(ending.statements(SAVEPOINT, mark))
+        try:
+            _send(self._source, memoryview(asked), self._passed)
+        except OSError as error:
+            raise self._source_lost(error) from error
         with _EnoughAtOnce(self._source):
             rows = self._skip_opening()
-            while not self._ends_with(last):
-                if rows:
-                    self._pass(self._held - _TAIL)
-                    if self._target_has_failed():
-                        return None
+            while not ending.may_be_whole(self._tail(), mark):
+                if rows and not self._pass(self._held - _TAIL):
+                    return None
                 self._receive()
-        return self._finish(rows)
-
-    def _finish(self, rows: bool) -> int:
-        tail = bytes(self._buffer[: self._held])
-        found = list(_ROWS_END.finditer(tail)) if rows else []
-        if not found:
-            said = _ERROR.search(tail)
-            words = said[2].decode(errors="replace") if said else "no message"
-            state = said[1].decode() if said else None
-            raise ServerError(f"the source refused: {words}", sqlstate=state)
-        self._pass(found[-1].start())
-        return int(found[-1][1])
+        ended = ending.read(self._tail(self._held), mark)
+        if isinstance(ended, ending.Words):
+            raise ServerError(f"the source refused: {ended.text}", sqlstate=ended.sqlstate)
+        return ended.count if self._pass(ended.end) else None
 
     def _skip_opening(self) -> bool:
         """Take away what comes before the rows; false if an error comes instead of them."""
@@ -138,8 +153,8 @@ class _Passing:
     def _length(self) -> int:
         return int(struct.unpack_from("!I", self._buffer, 1)[0])
 
-    def _ends_with(self, last: bytes) -> bool:
-        return bytes(self._buffer[max(0, self._held - len(last)) : self._held]) == last
+    def _tail(self, size: int = _TAIL) -> bytes:
+        return bytes(self._buffer[max(0, self._held - size) : self._held])
 
     def _receive(self) -> None:
         _wait(self._source, select.POLLIN, _MOMENT)
@@ -149,20 +164,29 @@ class _Passing:
             self._passed(0)
             return
         except OSError as error:
-            raise UnreachableError(f"the source's connection was lost: {error.strerror}") from error
+            raise self._source_lost(error) from error
         if count == 0:
-            raise UnreachableError("the source closed the connection")
+            raise self._source_lost(None)
         self._held += count
 
-    def _pass(self, count: int) -> None:
-        if count <= 0:
-            return
-        try:
-            _send(self._target, self._buffer[:count])
-        except OSError as error:
-            raise UnreachableError(f"the target's connection was lost: {error.strerror}") from error
-        self._drop(count)
-        self._passed(count)
+    def _source_lost(self, error: OSError | None) -> UnreachableError:
+        if words := ending.last_words(self._tail()):
+            return UnreachableError(f"the source ended: {words.text}", sqlstate=words.sqlstate)
+        why = error.strerror if error else "it was closed"
+        return UnreachableError(f"the source's connection was lost: {why}")
+
+    def _pass(self, count: int) -> bool:
+        """Pass so many bytes on; false if the target has failed, which it says at the end."""
+        if self._target_has_failed():
+            return False
+        if count > 0:
+            try:
+                _send(self._target, self._buffer[:count], self._passed)
+            except OSError:
+                return False
+            self._drop(count)
+            self._passed(count)
+        return True
 
     def _drop(self, count: int) -> None:
         rest = bytes(self._buffer[count : self._held])
@@ -170,24 +194,38 @@ class _Passing:
         self._held = len(rest)
 
     def _target_has_failed(self) -> bool:
-        with contextlib.suppress(BlockingIOError):
+        try:
             return self._target.recv(1, socket.MSG_PEEK) in (b"E", b"")
-        return False
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
 
-def _wait(which: socket.socket, event: int, seconds: float) -> bool:
+def _wait(which: socket.socket | int, event: int, seconds: float) -> int:
+    """Wait for one of the events; 0 if none came."""
     poll = select.poll()
     poll.register(which, event)
-    return bool(poll.poll(seconds * 1000))
+    return next((came for _, came in poll.poll(seconds * 1000)), 0)
 
 
-def _send(which: socket.socket, block: memoryview) -> None:
+def _send(which: socket.socket, block: memoryview, passed: Passed) -> None:
+    until = Deadline(_STUCK_SECONDS, _TAKING)
     while block:
         with contextlib.suppress(BlockingIOError):
             block = block[which.send(block) :]
+            until = Deadline(_STUCK_SECONDS, _TAKING)
             continue
-        if not _wait(which, select.POLLOUT, _STUCK_SECONDS):
-            raise DeadlineError(f"a server took no bytes for {_STUCK_SECONDS:g} s during a copy")
+        _look(which, select.POLLOUT, passed, until)
+
+
+def _look(which: socket.socket | int, event: int, passed: Passed, until: Deadline) -> int:
+    """Wait for an event for a while; if none came, ask whether to go on."""
+    if came := _wait(which, event, _LOOK_SECONDS):
+        return came
+    passed(0)
+    until.check()
+    return 0
 
 
 class _EnoughAtOnce:
@@ -211,16 +249,40 @@ def _message(query: bytes) -> bytes:
     return b"Q" + struct.pack("!I", len(query) + 5) + query + b"\x00"
 
 
-def _end(pgconn: pq.abc.PGconn) -> int:
+def _begin(target: Connection, into: bytes, passed: Passed) -> None:
+    target.pgconn.send_query(into)
+    _expect(target.pgconn, _answer(target.pgconn, passed), pq.ExecStatus.COPY_IN)
+
+
+def _end(target: Connection, passed: Passed) -> int:
     """End the COPY at the target, and give the rows that it took."""
-    while pgconn.put_copy_end() == 0:
-        pgconn.flush()
-    result = pgconn.get_result()
+    pgconn = target.pgconn
+    pgconn.put_copy_end()
+    result = _answer(pgconn, passed)
     _expect(pgconn, result, pq.ExecStatus.COMMAND_OK)
     rows = result.command_tuples if result is not None else None
-    while pgconn.get_result() is not None:
+    while _answer(pgconn, passed) is not None:
         pass
     return rows or 0
+
+
+def _flush(pgconn: pq.abc.PGconn, passed: Passed) -> None:
+    until = Deadline(_STUCK_SECONDS, _TAKING)
+    while pgconn.flush():
+        # A server that has much to say takes nothing until it is heard.
+        if _look(pgconn.socket, select.POLLIN | select.POLLOUT, passed, until) & select.POLLIN:
+            pgconn.consume_input()
+
+
+def _answer(pgconn: pq.abc.PGconn, passed: Passed) -> pq.abc.PGresult | None:
+    """The next result, however long the server works for it."""
+    _flush(pgconn, passed)
+    while pgconn.is_busy():
+        if _wait(pgconn.socket, select.POLLIN, _LOOK_SECONDS):
+            pgconn.consume_input()
+        else:
+            passed(0)
+    return pgconn.get_result()
 
 
 def _expect(pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None, status: pq.ExecStatus) -> None:
