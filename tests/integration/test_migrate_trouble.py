@@ -150,9 +150,9 @@ def test_settings_for_everybody_do_not_disturb_a_migration(made: Case) -> None:
     with connect(made.new.dsn(), purpose="test") as server:
         if server.info.server_version >= 170000:
             server.execute(
-                sql.SQL("ALTER DATABASE {} SET transaction_timeout = '50ms'").format(
-                    sql.Identifier(made.database)
-                )
+                sql.SQL(
+                    "ALTER ROLE postgres IN DATABASE {} SET transaction_timeout = '50ms'"
+                ).format(sql.Identifier(made.database))
             )
     cutover(made, 0, "exact comparison")
     done = made.command("migrate", "rollback", "--yes", *made.uris())
