@@ -148,15 +148,14 @@ def test_settings_for_everybody_do_not_disturb_a_migration(made: Case) -> None:
     done = made.command("migrate", "start", *made.uris())
     assert done.returncode == 0, done.stderr[-3000:]
     with connect(made.new.dsn(), purpose="test") as server:
-        if server.info.server_version >= 170000:
-            server.execute(
-                sql.SQL(
-                    "ALTER ROLE postgres IN DATABASE {} SET transaction_timeout = '50ms'"
-                ).format(sql.Identifier(made.database))
-            )
-    cutover(made, 0, "exact comparison")
-    done = made.command("migrate", "rollback", "--yes", *made.uris())
-    assert done.returncode == 0, done.stderr[-3000:]
+        server.execute("ALTER ROLE postgres SET transaction_timeout = '50ms'")
+    try:
+        cutover(made, 0, "exact comparison")
+        done = made.command("migrate", "rollback", "--yes", *made.uris())
+        assert done.returncode == 0, done.stderr[-3000:]
+    finally:
+        with connect(made.new.dsn(), purpose="test") as server:
+            server.execute("ALTER ROLE postgres RESET transaction_timeout")
 
 
 def test_a_target_that_is_gone_does_not_keep_the_source_from_being_cleaned_up(
