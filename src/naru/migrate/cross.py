@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from naru.migrate import channel as channels
 from naru.migrate.channel import Channel
 from naru.migrate.durable import may_have_lost
 from naru.migrate.fence import check_exempt_role
-from naru.migrate.follow import observe_lag
+from naru.migrate.follow import Lag, observe_lag
 from naru.migrate.gates import Gate, GateFacts, Limits, PoolerView
 from naru.migrate.guard import guarded, resolve
 from naru.migrate.largeobjects import Notes
@@ -23,8 +24,11 @@ from naru.migrate.sequences import Positions
 from naru.migrate.sides import explained
 from naru.migrate.switch import Frozen
 from naru.postgres import Connection, fetch_value
-from naru.system import SILENT, Observer
+from naru.system import SILENT, Deadline, Observer
 from naru.verify import Options, SequenceState, Verdict, compare
+
+WORKER_SECONDS = 15.0
+_EVERY = 0.1
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
         explained(plan.leave, "looking at the gates"),
     ):
         check_exempt_role(leave, plan.leave)
-        lag = observe_lag(record, leave, enter)
+        lag = _lag_with_a_worker(record, leave, enter)
         known = record.run.recall(f"fingerprint.{plan.leave.role}")
         if known is None and plan.leave.role == "source":
             known = record.run.recall("fingerprint")
@@ -128,6 +132,24 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
             poolers=tuple(_view(pooled, plan) for pooled in plan.poolers),
             failed_over=may_have_lost(record, enter),
         )
+
+
+def _lag_with_a_worker(record: Record, leave: Connection, enter: Connection) -> Lag:
+    """The lag, once a worker has had the time to start.
+
+    A server starts the worker of a subscription at most every few seconds
+    (`wal_retrieve_retry_interval`), as right after another switch.
+    """
+    deadline = Deadline(WORKER_SECONDS, "a worker to start")
+    while True:
+        lag = observe_lag(record, leave, enter)
+        only_waits = not (lag.connected or lag.disabled or lag.errors) and lag.wal_status not in {
+            "lost",
+            "missing",
+        }
+        if not only_waits or deadline.passed:
+            return lag
+        time.sleep(_EVERY)
 
 
 def _drift(plan: SwitchPlan) -> tuple[str, ...]:
