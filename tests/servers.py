@@ -91,14 +91,16 @@ def make_server(
     **settings: str,
 ) -> LocalServer:
     """A server of our own on a free port of 127.0.0.1, not started yet."""
+    port = free_port()
     chosen = {**LOGICAL, **settings}
     if not logical:
         chosen["wal_level"] = "replica"
     return LocalServer(
         installation=installation,
-        data=folder / name,
+        # No server takes over what an earlier one of this name has left, with its passwords.
+        data=folder / f"{name}-{port}",
         host="127.0.0.1",
-        port=free_port(),
+        port=port,
         superuser="postgres",
         password=generate_password(),
         account=server_account(),
