@@ -66,7 +66,17 @@ def reap() -> None:
                     os.kill(pid, signal.SIGQUIT)
         for ground in session.glob("*/ground.json"):
             end_all(ground.parent.resolve(), 20)
+        _end_poolers(session)
         shutil.rmtree(session, ignore_errors=True)
+
+
+def _end_poolers(session: Path) -> None:
+    """End PgBouncers whose configuration lies in `session`."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        words = arguments_of(int(entry.name))
+        if any(word.startswith(f"{session}/") and word.endswith(".ini") for word in words):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 @contextlib.contextmanager
