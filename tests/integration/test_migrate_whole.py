@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from naru.drill import judge
-from naru.errors import NotPermittedError, RefusedError, UsageError
+from naru.errors import NaruError, NotPermittedError, RefusedError, UsageError
 from naru.migrate import Crossing, abort, finish, observe_status
 from naru.migrate.follow import catch_up
 from naru.postgres import LocalServer, connect, fetch_value
@@ -176,3 +176,18 @@ def test_a_transaction_that_is_older_than_the_pause_shuts_the_gate(made: Case) -
             wait_until(lambda: fetch_value(look, age, [holder.info.backend_pid]), "it to age", 20)
         with pytest.raises(RefusedError, match="nightly report"):
             made.switcher(record, seconds=0.1).cross()
+
+
+def test_a_guard_that_does_not_start_leaves_everything_as_it_was(
+    made: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.start()
+    before = [catalogs(server, made.database) for server in (made.old, made.new)]
+    with made.record() as record:
+        with monkeypatch.context() as without:
+            without.setattr("naru.migrate.guard.sys.executable", "/bin/false")
+            with pytest.raises(NaruError, match="nothing has changed"):
+                made.switcher(record).cross()
+        assert record.at == "source"
+        assert [catalogs(server, made.database) for server in (made.old, made.new)] == before
+        _must_be_same(made.switcher(record).cross())

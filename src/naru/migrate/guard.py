@@ -51,17 +51,29 @@ def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
     if process.stdin is None or process.stdout is None:
         raise NaruError("the guard of the switch did not start")
     document = json.dumps({"parent": os.getpid(), **_to_json(plan, run)})
-    process.stdin.write(document.encode() + b"\n")
-    process.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(document.encode() + b"\n")
+        process.stdin.flush()
     if process.stdout.readline() != b"ready\n":
-        raise NaruError("the guard of the switch did not start")
+        process.kill()
+        process.wait()
+        undo(plan, run)  # the way back that was armed; clients were not held yet
+        raise NaruError(
+            "the guard of the switch did not start; clients were not held, nothing has changed",
+            remedy="see `naru doctor`, and run the same command again",
+        )
     try:
         yield
     finally:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(_OVER)
             process.stdin.close()
-        process.wait(timeout=10)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            # It was told that all is over; it must not act any more.
+            process.kill()
+            process.wait()
         process.stdout.close()
 
 
