@@ -43,7 +43,8 @@ def test_nothing_acknowledged_is_lost_when_the_primary_is_killed(stage: Stage) -
     run = stage.run
     assert run is not None
     kinds = [event.kind for event in run.events()]
-    assert kinds == ["drill.kill", "drill.recovered", "drill.whole"]
+    assert kinds[0] == "drill.kill"
+    assert sorted(kinds[1:]) == ["drill.recovered", "drill.whole"]
     assert run.figures()["seconds"].value == verdict.seconds
     assert sum(one.data["commits"] for one in run.samples("workload")) > verdict.acknowledged / 2
     (close,) = run.samples("commit-times")
