@@ -68,7 +68,8 @@ def draw_assessment(assessment: Assessment) -> None:
     grid.add_row("size", _bytes(size.database_bytes))
     grid.add_row("tables", f"{size.tables:,}, about {size.rows:,} rows, {_bytes(size.table_bytes)}")
     grid.add_row("largest", ", ".join(f"{name} {_bytes(n)}" for name, n in size.largest[:5]) or "–")
-    grid.add_row("WAL now", f"{_bytes(size.wal_bytes_per_second)} a second")
+    if size.wal_bytes_per_second is not None:
+        grid.add_row("WAL now", f"{_bytes(size.wal_bytes_per_second)} a second")
     if seconds is not None:
         grid.add_row("copy", f"reading alone takes one worker about {seconds:,.1f} s")
     talk.people.print(grid)

@@ -181,13 +181,15 @@ def settings(facts: Facts) -> Iterator[Finding]:
     source, size = facts.source, facts.size
     limit = int(source.settings.get("max_slot_wal_keep_size") or -1)
     if limit == -1:
+        rate = size.wal_bytes_per_second
+        growing = f"; WAL grows by {amount(rate)} a second now" if rate is not None else ""
         yield found(
             "source.slot-wal-unlimited",
             "max_slot_wal_keep_size",
-            f"no limit; WAL grows by {amount(size.wal_bytes_per_second)} a second now",
+            f"no limit{growing}",
             "watch the disk, or set a limit that the copy cannot reach",
         )
-    elif size.wal_bytes_per_second * (size.read_seconds or 0) * 3 > limit * 1024**2:
+    elif (size.wal_bytes_per_second or 0) * (size.read_seconds or 0) * 3 > limit * 1024**2:
         yield found(
             "source.slot-wal-limited",
             "max_slot_wal_keep_size",

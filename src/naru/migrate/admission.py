@@ -26,7 +26,7 @@ def admit(
     """
     assessment = assess(
         source, target, jobs=jobs, source_seen_at=source_seen_at, programs=programs,
-        observer=observer,
+        measure=False, observer=observer,
     )  # fmt: skip
     blocking = [one for one in assessment.findings if one.severity == "blocking"]
     if blocking:

@@ -54,16 +54,18 @@ def assess(
     jobs: int = 2,
     source_seen_at: str | None = None,
     programs: Sequence[Path] = (),
+    measure: bool = True,
     observer: Observer = SILENT,
 ) -> Assessment:
     """Look at both sides and judge. Changes nothing on either.
 
+    With `measure`, a second or two are spent on how fast the source is read and written.
     `source_seen_at` is `host:port` under which the target's server reaches the source.
     Raises UnreachableError or NotPermittedError when one side cannot be read.
     """
     facts = observe(
         Side.of("source", source, source_seen_at), Side.of("target", target),
-        jobs=jobs, programs=programs, observer=observer,
+        jobs=jobs, programs=programs, measure=measure, observer=observer,
     )  # fmt: skip
     return Assessment(facts, decide(facts))
 
@@ -74,6 +76,7 @@ def observe(
     *,
     jobs: int = 2,
     programs: Sequence[Path] = (),
+    measure: bool = True,
     observer: Observer = SILENT,
 ) -> Facts:
     """Read the facts of both sides, in a few queries over whole catalogs."""
@@ -84,7 +87,7 @@ def observe(
             return Facts(
                 source=server,
                 target=replace(read_server(there), database=target.dsn.database),
-                size=read_size(here),
+                size=read_size(here, measure=measure),
                 activity=read_activity(source, here, server),
                 state=_read_target(here, there, source, exists),
                 programs=tuple(sorted({one.major for one in find_installations(programs)})),

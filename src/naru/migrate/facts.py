@@ -81,9 +81,10 @@ class Size:
     """The planner's estimate."""
     largest: tuple[tuple[str, int], ...]
     """Table, bytes; largest first."""
-    wal_bytes_per_second: float
+    wal_bytes_per_second: float | None
+    """Written in the moment of looking; None if that was not measured."""
     read_bytes_per_second: float | None
-    """Measured on the largest table; None if there was too little to measure."""
+    """Measured on the largest table; None if that was not measured, or too little is there."""
 
     @property
     def read_seconds(self) -> float | None:

@@ -113,14 +113,18 @@ def read_server(connection: Connection) -> Server:
     )  # fmt: skip
 
 
-def read_size(connection: Connection) -> Size:
-    """How much there is; takes a second or two to measure reading and writing."""
+def read_size(connection: Connection, *, measure: bool = True) -> Size:
+    """How much there is; with `measure`, a second or two are spent on how fast it is read
+    and written."""
     total, tables_bytes, tables, rows = fetch_one(connection, _TABLES)
     largest = fetch_all(connection, _LARGEST)
-    before, began = _written(connection), time.monotonic()
-    speed = _read_speed(connection, largest[0]) if largest else None
-    time.sleep(max(0.0, _SAMPLE_SECONDS - (time.monotonic() - began)))
-    wal = (_written(connection) - before) / (time.monotonic() - began)
+    speed: float | None = None
+    wal: float | None = None
+    if measure:
+        before, began = _written(connection), time.monotonic()
+        speed = _read_speed(connection, largest[0]) if largest else None
+        time.sleep(max(0.0, _SAMPLE_SECONDS - (time.monotonic() - began)))
+        wal = (_written(connection) - before) / (time.monotonic() - began)
     return Size(
         total, tables_bytes, tables, rows,
         tuple((f"{schema}.{name}", size) for schema, name, size in largest), wal, speed,
