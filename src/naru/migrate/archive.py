@@ -111,20 +111,21 @@ class IndexFacts:
 
 @dataclass(frozen=True)
 class SchemaDump:
-    """A whole archive in `folder`, and the programs that read it."""
+    """A whole archive, and the programs that read it."""
 
     identity: str
+    file: Path
+    """What pg_dump has made: a file, or a folder."""
     folder: Path
+    """Where texts made from it may lie for a while."""
     programs: Installation
     keys: dict[int, KeyFacts] = field(repr=False)
     indexes: dict[int, IndexFacts] = field(repr=False)
     matviews: tuple[tuple[str, str], ...] = field(repr=False)
     """Populated ones, each after those that it reads."""
     analyzed: tuple[tuple[str, str], ...] = field(repr=False)
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "schema.dump"
+    options: tuple[str, ...] = ()
+    """More options for pg_restore, such as `--no-owner`."""
 
 
 def choose_programs(
@@ -180,7 +181,7 @@ def dump_schema(
             remedy="see what holds the lock, or grant SELECT on what pg_dump names, and run again",
         ) from error
     (folder / "schema.dump").chmod(0o600)
-    facts = _read_facts(source, snapshot)
+    facts = read_facts(source, snapshot)
     facts["identity"] = secrets.token_hex(8)
     write_atomically(folder / "facts.json", json.dumps(facts), mode=0o600)
     return open_dump(folder, programs)
@@ -194,10 +195,24 @@ def is_whole(folder: Path) -> bool:
 def open_dump(folder: Path, programs: Installation) -> SchemaDump:
     """The archive in `folder`, made earlier, maybe by another process."""
     facts = json.loads((folder / "facts.json").read_text())
+    return with_facts(facts["identity"], folder / "schema.dump", folder, programs, facts)
+
+
+def with_facts(
+    identity: str,
+    file: Path,
+    folder: Path,
+    programs: Installation,
+    facts: dict[str, Any],
+    options: tuple[str, ...] = (),
+) -> SchemaDump:
+    """An archive with the facts that `read_facts` gave when it was made."""
     return SchemaDump(
-        identity=facts["identity"],
+        identity=identity,
+        file=file,
         folder=folder,
         programs=programs,
+        options=options,
         keys={row[0]: KeyFacts(*row[1:]) for row in facts["keys"]},
         indexes={row[0]: IndexFacts(*row[1:]) for row in facts["indexes"]},
         matviews=tuple((row[0], row[1]) for row in facts["matviews"]),
@@ -211,7 +226,7 @@ def restore_text(dump: SchemaDump, section: str) -> Path:
     run(
         [
             dump.programs.tool("pg_restore"), f"--section={section}", "--verbose",
-            "--no-tablespaces", f"--file={path}", dump.file,
+            "--no-tablespaces", *dump.options, f"--file={path}", dump.file,
         ],
         seconds=DUMP_SECONDS,
     )  # fmt: skip
@@ -223,7 +238,8 @@ def _environment(dsn: Dsn) -> dict[str, str]:
     return {**dsn.environment(), "PGAPPNAME": "naru: schema", "PGCLIENTENCODING": "UTF8"}
 
 
-def _read_facts(source: Dsn, snapshot: str | None) -> dict[str, Any]:
+def read_facts(source: Dsn, snapshot: str | None) -> dict[str, Any]:
+    """What statements need to know beyond their text, as JSON can hold it."""
     with connect(source, purpose="schema facts", settings=_SESSION) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         if snapshot:

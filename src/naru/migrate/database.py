@@ -73,7 +73,12 @@ def prepare_database(source: Dsn, target: Dsn) -> bool:
     """
     with connect(source, purpose="globals", settings=PLAIN) as connection:
         wanted = observe_database(connection)
-    if _missing(target):
+    return make_database(wanted, target)
+
+
+def make_database(wanted: DatabaseFacts, target: Dsn) -> bool:
+    """As prepare_database, from what was observed of the source."""
+    if is_missing(target):
         with _maintenance(target) as connection:
             _create_database(connection, target, wanted)
         return True
@@ -99,7 +104,7 @@ def observe_database(connection: Connection) -> DatabaseFacts:
     return DatabaseFacts(*fetch_one(connection, _DATABASE.format(provider=provider, locale=locale)))
 
 
-def _missing(target: Dsn) -> bool:
+def is_missing(target: Dsn) -> bool:
     """True if the target's server answers and has no such database."""
     try:
         connect(target, purpose="globals", settings=PLAIN).close()

@@ -39,6 +39,19 @@ class Entry:
     """SET statements that must hold while `sql` runs."""
 
 
+_CONTENT = frozenset({"BLOB", "BLOB METADATA", "MATERIALIZED VIEW DATA"})
+_SAID = frozenset({"ACL", "COMMENT", "SECURITY LABEL"})
+
+
+def is_content(entry: Entry) -> bool:
+    """True for what an archive with rows holds beside the schema.
+
+    Large objects go with the rows, and materialized views are refreshed by us.
+    """
+    said_of_large_objects = entry.type in _SAID and entry.name.startswith("LARGE OBJECT")
+    return entry.type in _CONTENT or said_of_large_objects
+
+
 def contents(listing: str) -> set[int]:
     """The numbers of the entries in what `pg_restore --list` printed."""
     found = (_CONTENTS.match(line) for line in listing.splitlines())

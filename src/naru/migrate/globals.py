@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from naru.migrate.database import (
+    DatabaseFacts,
     grant_statements,
     observe_database,
     prepare_database,
@@ -22,6 +23,7 @@ from naru.migrate.database import (
 from naru.migrate.roles import (
     Membership,
     Role,
+    RoleFacts,
     RolePlan,
     Setting,
     be_quiet,
@@ -82,6 +84,11 @@ def transfer_roles(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -> 
     """
     with connect(source, purpose="roles", settings=PLAIN) as connection:
         wanted = observe_roles(connection)
+    return make_roles(wanted, target, without=without)
+
+
+def make_roles(wanted: RoleFacts, target: Dsn, *, without: Sequence[str] = ()) -> RolesReport:
+    """As transfer_roles, from what was observed of the source."""
     with connect(target, purpose="roles", settings=PLAIN) as connection:
         be_quiet(connection)
         have = observe_roles(connection, all_roles=True)
@@ -105,20 +112,42 @@ def transfer_database_settings(source: Dsn, target: Dsn, *, created: bool) -> li
     The owner of a database that was there before (`created` false) is left alone.
     """
     with connect(source, purpose="globals", settings=PLAIN) as connection:
-        facts = observe_database(connection)
-        grants = read_grants(connection)
-        settings = database_settings(connection)
+        wanted = observe_database_globals(connection)
+    return apply_database_settings(wanted, target, created=created)
+
+
+@dataclass(frozen=True)
+class DatabaseGlobals:
+    """What is said of a database beside its content."""
+
+    facts: DatabaseFacts
+    grants: tuple[tuple[str, str, bool], ...]
+    """Grantee (empty for PUBLIC), privilege, grant option."""
+    settings: tuple[Setting, ...]
+
+
+def observe_database_globals(connection: Connection) -> DatabaseGlobals:
+    """What is said of the database that `connection` is in."""
+    return DatabaseGlobals(
+        observe_database(connection),
+        tuple(read_grants(connection)),
+        tuple(database_settings(connection)),
+    )
+
+
+def apply_database_settings(wanted: DatabaseGlobals, target: Dsn, *, created: bool) -> list[str]:
+    """As transfer_database_settings, from what was observed of the source."""
     notices: list[str] = []
     name = sql.Identifier(target.database)
     database = f"database {target.database}"
     with connect(target, purpose="globals", settings=PLAIN) as connection:
         have = observe_database(connection)
-        texts = statements_about(name, facts, have, created, notices)
-        texts += grant_statements(name, grants, read_grants(connection))
+        texts = statements_about(name, wanted.facts, have, created, notices)
+        texts += grant_statements(name, wanted.grants, read_grants(connection))
         try:
             for text in texts:
                 _try(connection, text, notices, database)
-            for setting in settings:
+            for setting in wanted.settings:
                 what = f"setting {setting.name} of {database}"
                 _try(connection, _set(setting, target.database), notices, what)
         except psycopg.Error as error:

@@ -16,7 +16,7 @@ from psycopg import sql
 from naru.errors import ServerError
 from naru.migrate.archive import LARGE_TABLE_BYTES, SchemaDump, restore_text
 from naru.migrate.crew import Crew, Problem, is_noted, note_done
-from naru.migrate.entries import Entry, contents, split
+from naru.migrate.entries import Entry, contents, is_content, split
 from naru.migrate.names import OWN_SCHEMA
 from naru.migrate.statements import (
     SERIAL,
@@ -190,14 +190,17 @@ def _tasks(statements: Sequence[Statement], stage: Stage) -> list[list[Statement
 
 def _entries(dump: SchemaDump, section: str) -> Iterator[Entry]:
     listing = run(
-        [dump.programs.tool("pg_restore"), "--list", f"--section={section}", dump.file],
+        [
+            dump.programs.tool("pg_restore"), "--list", f"--section={section}", *dump.options,
+            dump.file,
+        ],
         seconds=600,
-    ).stdout
+    ).stdout  # fmt: skip
     path = restore_text(dump, section)
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
             for entry in split(lines, contents(listing)):
-                if entry.sql:
+                if entry.sql and not is_content(entry):
                     yield entry
     finally:
         path.unlink(missing_ok=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from naru.verify.applying import apply, must_be_quiet
 from naru.verify.certify import certify
 from naru.verify.compare import compare
+from naru.verify.digest import Digest, DigestVerdict, judge_digest
+from naru.verify.digesting import take_digest
 from naru.verify.lag import ChannelLag, LagMeter, ReplicationLag, TableLag
 from naru.verify.options import Options
 from naru.verify.repair import Repair, RepairPlan
@@ -26,6 +28,8 @@ from naru.verify.verdict import (
 
 __all__ = [
     "ChannelLag",
+    "Digest",
+    "DigestVerdict",
     "LagMeter",
     "LargeObjectDifference",
     "LargeObjectVerdict",
@@ -43,6 +47,8 @@ __all__ = [
     "apply",
     "certify",
     "compare",
+    "judge_digest",
     "must_be_quiet",
     "read_sequences",
+    "take_digest",
 ]

@@ -80,6 +80,34 @@ def agree(sides: tuple[Side, Side], connections: tuple[Connection, Connection]) 
     )
 
 
+@dataclass(frozen=True)
+class SelfTest:
+    """What one server computes for the samples: to be compared with another's, maybe later."""
+
+    method: Method
+    hashes: Mapping[str, int]
+    """By the type's name, and under '' of a whole row."""
+
+    def agreement(self, other: SelfTest) -> Agreement | None:
+        """What two servers of one encoding compute alike; None if they agree on no row."""
+        if self.method != other.method or self.hashes[""] != other.hashes[""]:
+            return None
+        same = (
+            name for name in self.hashes if name and self.hashes[name] == other.hashes.get(name)
+        )
+        return Agreement(self.method, frozenset(same), True)
+
+
+def self_test(side: Side, connection: Connection, method: Method | None = None) -> SelfTest | None:
+    """The hashes of the samples by `method`, or by the fastest; None if this server has it not."""
+    with side.explained("testing the hash"):
+        chosen = [one for one in ((method,) if method else METHODS) if _has_method(connection, one)]
+        if not chosen:
+            return None
+        known = _known_types(connection)
+        return SelfTest(chosen[0], _sample_hashes(connection, chosen[0], known))
+
+
 def _known_types(connection: Connection) -> frozenset[str]:
     query = (
         "SELECT typname FROM pg_type WHERE typname = ANY(%s) AND typsend <> 0"

@@ -155,6 +155,23 @@ def _query(agreement: Agreement, where_page: sql.Composable, where: sql.Composab
     )
 
 
+def digest_large_objects(
+    side: Side, connection: Connection, agreement: Agreement
+) -> tuple[int, int, str]:
+    """How many there are, their bytes, and a sum of hashes of number and content.
+
+    Needs an open transaction. Raises NotPermittedError where the pages may not be read.
+    """
+    fields = [sql.SQL("oid"), sql.SQL("content"), sql.SQL("size")]
+    query = sql.SQL(
+        "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(size), 0)::int8,"
+        " coalesce(pg_catalog.sum({}), 0)::text FROM ({}) AS objects"
+    ).format(row_hash(agreement.method, fields), _query(agreement, sql.SQL(""), sql.SQL("")))
+    with side.explained("reading large objects"):
+        count, size, total = connection.execute(query).fetchone() or (0, 0, "0")
+    return count, size, total
+
+
 def _significant(agreement: Agreement) -> sql.SQL:
     """How many bytes of a page come before its trailing zeros.
 

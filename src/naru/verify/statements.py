@@ -71,6 +71,12 @@ class Statements:
             buckets=within.holds(place) if within and not self.key else everything,
         )
 
+    def count(self, part: Part) -> sql.Composed:
+        """How many rows one part has."""
+        return sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}").format(
+            _leaf(part.relation), _pages(part)
+        )
+
     def rows(self, within: Buckets) -> sql.Composed:
         """Every row of some buckets: place, hash, key; in the order of places.
 
