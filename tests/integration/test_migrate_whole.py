@@ -185,7 +185,7 @@ def test_a_guard_that_does_not_start_leaves_everything_as_it_was(
     before = [catalogs(server, made.database) for server in (made.old, made.new)]
     with made.record() as record:
         with monkeypatch.context() as without:
-            without.setattr("naru.migrate.guard.sys.executable", "/bin/false")
+            without.setattr("sys.executable", "/bin/false")
             with pytest.raises(NaruError, match="nothing has changed"):
                 made.switcher(record).cross()
         assert record.at == "source"

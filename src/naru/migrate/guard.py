@@ -9,17 +9,13 @@ Secrets come through the pipe only.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from naru.errors import NaruError
+from naru.errors import NaruError, ProcessError
 from naru.journal import Journal, Run
 from naru.migrate.channel import Channel
 from naru.migrate.hold import sole
@@ -27,10 +23,9 @@ from naru.migrate.outcome import complete, undo
 from naru.migrate.plan import SWITCH, PooledDatabase, SwitchPlan
 from naru.migrate.sides import Side
 from naru.postgres import Dsn
-from naru.system import spawn
+from naru.system import Companion, companion
 from naru.traffic import PgBouncer
 
-_OVER = b"over\n"
 _MARGIN_SECONDS = 30.0
 """Beyond the pause's own deadline, after which a hanging naru is taken for dead."""
 
@@ -41,40 +36,16 @@ _TURN_SECONDS = 600.0
 @contextlib.contextmanager
 def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
     """Hold a guard over the block. It acts only if this process dies, or hangs, inside."""
-    process = spawn(
-        [sys.executable, "-c", "from naru.migrate.guard import watch; watch()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        new_session=True,
-    )
-    if process.stdin is None or process.stdout is None:
-        raise NaruError("the guard of the switch did not start")
-    document = json.dumps({"parent": os.getpid(), **_to_json(plan, run)})
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(document.encode() + b"\n")
-        process.stdin.flush()
-    if process.stdout.readline() != b"ready\n":
-        process.kill()
-        process.wait()
-        undo(plan, run)  # the way back that was armed; clients were not held yet
-        raise NaruError(
-            "the guard of the switch did not start; clients were not held, nothing has changed",
-            remedy="see `naru doctor`, and run the same command again",
-        )
-    try:
-        yield
-    finally:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(_OVER)
-            process.stdin.close()
+    with Companion(watch) as process:
         try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            # It was told that all is over; it must not act any more.
-            process.kill()
-            process.wait()
-        process.stdout.close()
+            process.tell({"parent": os.getpid(), **_to_json(plan, run)})
+        except ProcessError as error:
+            undo(plan, run)  # the way back that was armed; clients were not held yet
+            raise NaruError(
+                "the guard of the switch did not start; clients were not held, nothing has changed",
+                remedy="see `naru doctor`, and run the same command again",
+            ) from error
+        yield
 
 
 def _to_json(plan: SwitchPlan, run: Run) -> dict[str, Any]:
@@ -124,15 +95,13 @@ def _plan(document: dict[str, Any]) -> SwitchPlan:
 
 def watch() -> None:
     """The guard's whole life: read the plan, wait for the end, act if it was a bad one."""
-    document = json.loads(sys.stdin.buffer.readline())
+    document = companion.told()
     plan = _plan(document)
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    readable, _, _ = select.select([sys.stdin], [], [], plan.pause_seconds + _MARGIN_SECONDS)
-    if readable:
-        if sys.stdin.buffer.readline() == _OVER:
-            return
-    else:
+    companion.ready()
+    heard = companion.hear(plan.pause_seconds + _MARGIN_SECONDS)
+    if heard == "over":
+        return
+    if heard == "nothing":
         with contextlib.suppress(ProcessLookupError):
             os.kill(document["parent"], signal.SIGKILL)
     path = Path(document["journal"])

@@ -6,6 +6,7 @@ Nothing here knows of PostgreSQL.
 from __future__ import annotations
 
 from naru.system.account import Account, server_account
+from naru.system.companion import Companion
 from naru.system.files import give_to, private_folder, write_atomically
 from naru.system.observer import SILENT, Observer, WorkloadObserver
 from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
@@ -15,6 +16,7 @@ from naru.system.waiting import Deadline, wait_until
 __all__ = [
     "SILENT",
     "Account",
+    "Companion",
     "Completed",
     "Deadline",
     "Observer",

@@ -8,25 +8,20 @@ waits until the server takes writes, but not for ever, and resumes.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from naru.errors import DeadlineError, NaruError
+from naru.errors import DeadlineError, NaruError, ProcessError
 from naru.postgres import Dsn, connect, fetch_value
-from naru.system import Deadline, spawn, wait_until
+from naru.system import Companion, Deadline, companion, wait_until
 from naru.traffic.pgbouncer import PgBouncer
 
 LONGEST_SECONDS = 90.0
 """A naru that holds clients for longer than this hangs, and is ended."""
 
-_OVER = b"over\n"
 _READY_SECONDS = 20.0
 """How long the guard waits for a server that takes writes: clients that go on before it is
 there would get errors."""
@@ -104,15 +99,6 @@ def _resume(pooler: PgBouncer, databases: Sequence[str]) -> None:
 def _guarded(
     pooler: PgBouncer, databases: list[str], ready: Dsn, longest_seconds: float
 ) -> Iterator[None]:
-    process = spawn(
-        [sys.executable, "-c", "from naru.traffic.hold import watch; watch()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        new_session=True,
-    )
-    if process.stdin is None or process.stdout is None:
-        raise NaruError("the guard of the pause did not start")
     document = {
         "parent": os.getpid(),
         "pooler": pooler.to_json(),
@@ -120,29 +106,22 @@ def _guarded(
         "ready": dict(ready.parameters),
         "longest_seconds": longest_seconds,
     }
-    process.stdin.write(json.dumps(document).encode() + b"\n")
-    process.stdin.flush()
-    if process.stdout.readline() != b"ready\n":
-        raise NaruError("the guard of the pause did not start")
-    try:
+    with Companion(watch) as guard:
+        try:
+            guard.tell(document)
+        except ProcessError as error:
+            raise NaruError("the guard of the pause did not start") from error
         yield
-    finally:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(_OVER)
-            process.stdin.close()
-        process.stdout.close()
-        process.wait(timeout=10)
 
 
 def watch() -> None:
     """The guard's whole life."""
-    document = json.loads(sys.stdin.buffer.readline())
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    if select.select([sys.stdin], [], [], document["longest_seconds"])[0]:
-        if sys.stdin.buffer.readline() == _OVER:
-            return
-    else:
+    document = companion.told()
+    companion.ready()
+    heard = companion.hear(document["longest_seconds"])
+    if heard == "over":
+        return
+    if heard == "nothing":
         with contextlib.suppress(ProcessLookupError):
             os.kill(document["parent"], signal.SIGKILL)
     _let_go_on(document)
