@@ -6,13 +6,12 @@ Programs run under one supervisord of the environment's own, as the servers' acc
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from signal import Signals
 from typing import TypeVar
@@ -35,6 +34,7 @@ from naru.system import (
     Account,
     Deadline,
     is_alive,
+    locked,
     private_folder,
     run,
     server_account,
@@ -121,19 +121,10 @@ class Loopback:
                     "or run naru as an ordinary user",
                 )
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> contextlib.AbstractContextManager[int]:
         """One up or down at a time."""
-        with (self.folder / "ground.lock").open("w") as file:
-
-            def lock() -> bool:
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return True
-                return False
-
-            wait_until(lock, f"another naru that works on {self.folder}", DOWN_SECONDS)
-            yield
+        what = f"another naru that works on {self.folder}"
+        return locked(self.folder / "ground.lock", what, DOWN_SECONDS)
 
     # The network
 

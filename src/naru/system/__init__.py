@@ -8,6 +8,7 @@ from __future__ import annotations
 from naru.system.account import Account, server_account
 from naru.system.companion import Companion
 from naru.system.files import give_to, private_folder, write_atomically
+from naru.system.locks import is_locked, locked
 from naru.system.observer import SILENT, Observer, WorkloadObserver
 from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
 from naru.system.programs import find_program, need_program
@@ -25,6 +26,8 @@ __all__ = [
     "find_program",
     "give_to",
     "is_alive",
+    "is_locked",
+    "locked",
     "need_program",
     "private_folder",
     "run",
