@@ -203,7 +203,9 @@ class Start:
             dump = open_dump(folder, programs)
         else:
             dump = dump_schema(self._record.source.dsn, folder, programs, snapshot=snapshot)
-        schema.pre_data(dump, self._record.target.dsn, observer=self._observer)
+        schema.pre_data(
+            dump, self._record.target.dsn, jobs=self._bounds.jobs, observer=self._observer
+        )
 
     def _index_eagerly(self, sizes: dict[Relation, int]) -> _Eager:
         statements: dict[Relation, list[Statement]] = {}
