@@ -34,6 +34,23 @@ def verify(
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Only tables such as 'public.user*'; repeatable."),
     ] = None,
+    except_: Annotated[
+        list[str] | None,
+        typer.Option("--except", metavar="PATTERN", help="Not these tables; repeatable."),
+    ] = None,
+    except_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Not these columns, as schema.table.column."),
+    ] = None,
+    equal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Take values for equal by a rule, such as numeric-scale, float-digits=6,"
+            " json-text, timestamp-precision=ms, trailing-spaces, case, null-empty; for some"
+            " columns only as 'schema.table.column:RULE'. Repeatable.",
+        ),
+    ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Sound while the target follows the source.")
     ] = False,
@@ -69,10 +86,12 @@ def verify(
         if source or target:
             raise UsageError("options of `naru verify repair` stand behind that word")
         return
-    from naru.verify import Options, Repair, compare
+    from naru.verify import Equality, Options, Repair, compare
 
     options = Options(
-        jobs=jobs, tables=tuple(table or ()), materialized_rows=materialized_rows, strict=strict,
+        jobs=jobs, tables=tuple(table or ()), except_tables=tuple(except_ or ()),
+        except_columns=tuple(except_column or ()), equal=Equality.parse(equal or ()),
+        materialized_rows=materialized_rows, strict=strict,
         max_differences=max_differences, live=live, live_seconds=live_seconds, slot=slot,
     )  # fmt: skip
     here, there = both(parties(source, target, spec))
@@ -101,7 +120,8 @@ def verdict_line(verdict: Verdict) -> str:
     """The verdict in a line."""
     size = f"{verdict.rows:,} rows in {len(verdict.tables)} tables, {verdict.seconds:.1f} s"
     if verdict.same:
-        return f"the same: {size}"
+        rules = ", ".join(verdict.method.get("equal", ()))
+        return f"the same{f' by {rules}' if rules else ''}: {size}"
     pending = f", {verdict.pending} pending" if verdict.pending else ""
     return f"different: {verdict.differences} differences{pending}; {size}"
 

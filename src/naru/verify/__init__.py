@@ -11,6 +11,7 @@ from naru.verify.certify import certify
 from naru.verify.compare import compare
 from naru.verify.digest import Digest, DigestVerdict, judge_digest
 from naru.verify.digesting import take_digest
+from naru.verify.equality import Equality
 from naru.verify.lag import ChannelLag, LagMeter, ReplicationLag, TableLag
 from naru.verify.options import Options
 from naru.verify.repair import Repair, RepairPlan
@@ -30,6 +31,7 @@ __all__ = [
     "ChannelLag",
     "Digest",
     "DigestVerdict",
+    "Equality",
     "LagMeter",
     "LargeObjectDifference",
     "LargeObjectVerdict",

@@ -35,7 +35,8 @@ def certify(verdict: Verdict, source: Dsn, target: Dsn) -> Certificate:
 def _sentence(verdict: Verdict) -> str:
     size = f"{verdict.rows:,} rows in {len(verdict.tables):,} tables were compared"
     if verdict.same:
-        return f"{size}, and no difference was found."
+        ruled = " but what the rules below allow" if verdict.loosened else ""
+        return f"{size}, and no difference{ruled} was found."
     pending = f", and {verdict.pending:,} rows did not settle" if verdict.pending else ""
     return f"{size}; {verdict.differences:,} differences were found{pending}."
 
@@ -105,5 +106,9 @@ def _method(verdict: Verdict) -> Iterator[str]:
         + (", ".join(str(one) for one in verdict.method["binary_types"]) or "none")
         + "; all others by their text under fixed settings"
     )
+    for rule, says in verdict.method.get("equal", {}).items():
+        columns = [column for column, name in verdict.loosened if name == rule]
+        where = ", ".join(columns) if columns else "no column of its types"
+        yield f"not exactly, by the rule {rule} ({says}): {where}"
     if verdict.live:
         yield "while replication ran: a row differs only once the target has replayed past it"

@@ -16,6 +16,7 @@ from naru.verify.large_objects import compare_large_objects
 from naru.verify.options import Options, SequenceValues
 from naru.verify.repair import MOST_LARGE_OBJECTS, Repair
 from naru.verify.schema import SchemaComparison, is_note
+from naru.verify.selection import left_out_columns
 from naru.verify.sequences import compare_sequences, read_sequences
 from naru.verify.side import Side
 from naru.verify.tables import Pair, TableComparison
@@ -55,6 +56,8 @@ def compare(
     options = options or Options()
     if repair and options.live:
         raise UsageError("a repair needs both sides at rest, and --live says they are not")
+    if repair and options.equal.rules:
+        raise UsageError("a repair makes rows exactly alike, and --equal says they need not be")
     sides = (
         Side("source", source, source_snapshot),
         Side("target", target, target_snapshot),
@@ -91,6 +94,11 @@ class _Comparison:
 
     def verdict(self) -> Verdict:
         started, moment, begin = time.monotonic(), time.time(), self._positions()
+        if left_out := left_out_columns(self._sides, self._control, self._options):
+            self._left_out.append(f"columns: {', '.join(left_out)} (--except-column)")
+        if self._options.except_tables:
+            patterns = ", ".join(self._options.except_tables)
+            self._left_out.append(f"tables: {patterns} (--except)")
         self._observer.step("agree on a hash", "running")
         agreement = agree(self._sides, self._control)
         self._observer.step("agree on a hash", "done")
@@ -223,6 +231,7 @@ class _Comparison:
     def _method(self, agreement: Agreement) -> dict[str, Any]:
         return {
             "hash": agreement.method,
+            "equal": {str(rule): rule.meaning.says for rule in self._options.equal.rules},
             "binary_types": sorted(agreement.trusted),
             "source_version": _version(self._control[0]),
             "target_version": _version(self._control[1]),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from naru.errors import UsageError
+from naru.verify.equality import EXACT, Equality
+from naru.verify.naming import matches, table_matches
 from naru.verify.verdict import SequenceState
 
 SequenceValues = Mapping[str, SequenceState | tuple[int, bool]]
@@ -19,13 +20,18 @@ class Options:
 
     `jobs` is the number of workers on each side. `tables` are shell patterns on
     `schema.table` (or on `table` alone); given, only these tables and what hangs on them
-    are compared. `sequence_values` are values recorded earlier (source, target), as at a
-    cutover, taken instead of reading them now. `live_seconds` is the deadline for rows
-    that keep changing, `slot` the logical slot on the source that feeds the target.
+    are compared. `except_tables` are left out, `except_columns` (`schema.table.column`) are
+    when rows are compared. `equal` are rules by which different values count as the same.
+    `sequence_values` are values recorded earlier (source, target), as at a cutover, taken
+    instead of reading them now. `live_seconds` is the deadline for rows that keep changing,
+    `slot` the logical slot on the source that feeds the target.
     """
 
     jobs: int = 2
     tables: tuple[str, ...] = ()
+    except_tables: tuple[str, ...] = ()
+    except_columns: tuple[str, ...] = ()
+    equal: Equality = EXACT
     schema: bool = True
     rows: bool = True
     sequences: bool = True
@@ -46,7 +52,10 @@ class Options:
 
     def covers(self, table: str) -> bool:
         """True if `table`, written as `schema.table`, is to be compared."""
-        if not self.tables:
-            return True
-        name = table.partition(".")[2]
-        return any(fnmatchcase(table, p) or fnmatchcase(name, p) for p in self.tables)
+        if any(table_matches(table, pattern) for pattern in self.except_tables):
+            return False
+        return not self.tables or any(table_matches(table, pattern) for pattern in self.tables)
+
+    def covers_column(self, column: str) -> bool:
+        """True if `column`, written as `schema.table.column`, is to be compared in its rows."""
+        return not any(matches(column, pattern) for pattern in self.except_columns)

@@ -61,6 +61,10 @@ class Relation:
         named = sql.Identifier(self.schema, self.relname)
         return named if self.kind == "p" else sql.SQL("ONLY {}").format(named)
 
+    def full_name(self, column: Column) -> str:
+        """`schema.table.column`, as people write it in patterns: without quotes."""
+        return f"{self.schema}.{self.relname}.{column.name}"
+
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 

@@ -13,16 +13,14 @@ from naru.verify.descent import (
     Refine,
     Totals,
     add,
-    choose_key,
     differing,
     first_bits,
     next_step,
 )
-from naru.verify.hashing import Agreement
-from naru.verify.relations import Part, Relation
+from naru.verify.relations import Part
 from naru.verify.side import Side, Workers
 from naru.verify.statements import Buckets, Key, Statements
-from naru.verify.types import INTEGERS, common_form
+from naru.verify.types import INTEGERS
 from naru.verify.verdict import RowDifference, RowKind
 
 CHUNK = 200
@@ -76,26 +74,6 @@ class Half:
     def rows(self, connection: Connection, within: Buckets) -> Iterator[tuple[Any, ...]]:
         """Stream the rows of some buckets in the order of their places."""
         return self.side.stream(connection, "rows", self.statements.rows(within))
-
-
-def prepare(
-    source: Relation, target: Relation, agreement: Agreement
-) -> tuple[Statements, Statements]:
-    """The statements for both sides: over the columns both have, by a key both have."""
-    theirs = {column.name: column for column in target.columns}
-    forms = tuple(
-        (column.name, common_form(column.type, theirs[column.name].type, agreement.trusted))
-        for column in source.columns
-        if column.name in theirs
-    )
-    key = choose_key(source.keys, target.keys)
-    numbered = len(key) == 1 and all(
-        side.column(key[0]).type.base.name in INTEGERS for side in (source, target)
-    )
-    return (
-        Statements(source, forms, key, agreement, numbered),
-        Statements(target, forms, key, agreement, numbered),
-    )
 
 
 def sift(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from psycopg import sql
 
+from naru.verify.equality import Rule, loosen
 from naru.verify.hashing import Agreement, plain_hash, row_hash
 from naru.verify.relations import Part, Relation
-from naru.verify.types import Form, as_text, canonical
+from naru.verify.types import Form, TypeFacts, as_text, canonical
 
 Key = tuple[str, ...]
 _VALUE_LENGTH = 200
@@ -19,7 +20,8 @@ _VALUE_LENGTH = 200
 class Statements:
     """`forms` are the columns both sides have, in the source's order; `key` may be empty.
 
-    `numbered`: the key is one whole number on both sides.
+    `numbered`: the key is one whole number on both sides. `rules` are those that loosen the
+    comparison of a column; a column that is part of the key stays unique under them.
     """
 
     relation: Relation
@@ -27,11 +29,16 @@ class Statements:
     key: tuple[str, ...]
     agreement: Agreement
     numbered: bool = False
+    rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+
+    def _loosened(self, name: str) -> tuple[sql.Composable, TypeFacts]:
+        type_ = self.relation.column(name).type
+        rules = self.rules.get(name, ())
+        return loosen(sql.Identifier(name), type_, rules, self.agreement.method)
 
     def _value(self, name: str, form: Form) -> sql.Composed:
-        type_ = self.relation.column(name).type
-        same = self.agreement.same_encoding
-        return canonical(sql.Identifier(name), type_, form, same_encoding=same)
+        value, type_ = self._loosened(name)
+        return canonical(value, type_, form, same_encoding=self.agreement.same_encoding)
 
     def _row(self) -> sql.Composed:
         return row_hash(self.agreement.method, [self._value(*column) for column in self.forms])
@@ -47,8 +54,7 @@ class Statements:
         return plain_hash(self.agreement.method, values)
 
     def _key_texts(self) -> list[sql.Composable]:
-        columns = (self.relation.column(name) for name in self.key)
-        return [as_text(sql.Identifier(column.name), column.type) for column in columns]
+        return [as_text(*self._loosened(name)) for name in self.key]
 
     def totals(self, part: Part, bits: int, within: Buckets | None) -> sql.Composed:
         """Count and sum of hashes for each bucket of one part."""

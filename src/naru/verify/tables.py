@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 
 from naru.postgres import Connection
 from naru.system import Deadline, Observer
@@ -14,10 +15,12 @@ from naru.verify.following import find_slot, follow
 from naru.verify.hashing import Agreement
 from naru.verify.merging import merge
 from naru.verify.options import Options
+from naru.verify.preparing import prepare
 from naru.verify.relations import Relation, Types, relations
 from naru.verify.repair import Repair
-from naru.verify.rows import Half, Suspect, name, prepare, sift, suspects
+from naru.verify.rows import Half, Suspect, name, sift, suspects
 from naru.verify.side import Side, Workers
+from naru.verify.statements import Statements
 from naru.verify.verdict import TableVerdict
 
 Pair = tuple[Connection, Connection]
@@ -115,7 +118,7 @@ class TableComparison:
         if source is None or target is None:
             lacking = "source" if source is None else "target"
             return TableVerdict(table, reason=f"the {lacking} has no such table")
-        statements = prepare(source, target, self._agreement)
+        statements = prepare(source, target, self._agreement, self._options)
         connections = self._connections()
         with ExitStack() as stack:
             snapshots = [
@@ -126,7 +129,8 @@ class TableComparison:
                 Half(*parts)
                 for parts in zip(self._sides, self._workers, statements, snapshots, strict=True)
             ]
-            return self._verdict(table, halves[0], halves[1], connections[1])
+            verdict = self._verdict(table, halves[0], halves[1], connections[1])
+        return replace(verdict, loosened=_loosened(statements[0]))
 
     def _verdict(self, table: str, source: Half, target: Half, readers: Pair) -> TableVerdict:
         rows, target_rows, within = sift(source, target, self._progress.count)
@@ -182,3 +186,10 @@ class TableComparison:
             known = ((source.connect(), target.connect()), (source.connect(), target.connect()))
             self._local.connections = known
         return known
+
+
+def _loosened(statements: Statements) -> tuple[str, ...]:
+    """Which columns were compared under a rule, as `column: rule`."""
+    return tuple(
+        f"{column}: {rule}" for column, rules in statements.rules.items() for rule in rules
+    )

@@ -117,12 +117,12 @@ def as_text(value: sql.Composable, type_: TypeFacts) -> sql.Composed:
     """`value` as its type writes it, whatever casts to text somebody has defined."""
     if type_.base.built_in and type_.base.name == "refcursor":
         # Its output function is that of text, and cannot be called with it.
-        return sql.SQL("{}::pg_catalog.text").format(_undressed(value, type_))
+        return sql.SQL("{}::pg_catalog.text").format(undressed(value, type_))
     output = sql.Identifier(*type_.base.output)
-    return sql.SQL("pg_catalog.textin({}({}))").format(output, _undressed(value, type_))
+    return sql.SQL("pg_catalog.textin({}({}))").format(output, undressed(value, type_))
 
 
-def _undressed(value: sql.Composable, type_: TypeFacts) -> sql.Composable:
+def undressed(value: sql.Composable, type_: TypeFacts) -> sql.Composable:
     """A domain's value as one of its base type; functions over enums do not look through."""
     if type_.kind != "d":
         return value
@@ -137,11 +137,11 @@ def canonical(
     With different server encodings characters travel as UTF-8, the clients' encoding.
     """
     if form == "raw":
-        return sql.Composed([_undressed(value, type_)])
+        return sql.Composed([undressed(value, type_)])
     if form == "send":
         send = sql.Identifier(*cast("tuple[str, str]", type_.base.send))
-        return sql.SQL("{}({})").format(send, _undressed(value, type_))
-    text = _undressed(value, type_) if form == "characters" else as_text(value, type_)
+        return sql.SQL("{}({})").format(send, undressed(value, type_))
+    text = undressed(value, type_) if form == "characters" else as_text(value, type_)
     if same_encoding:
         return sql.SQL('{}::pg_catalog.text COLLATE "C"').format(text)
     return sql.SQL("pg_catalog.textsend({}::pg_catalog.text)").format(text)

@@ -46,6 +46,8 @@ class TableVerdict:
     pending_found: int = 0
     reason: str | None = None
     """Why the rows could not be compared, such as a table missing on one side."""
+    loosened: tuple[str, ...] = ()
+    """Columns that were compared under a rule, as `column: rule`."""
 
     @property
     def same(self) -> bool:
@@ -65,6 +67,8 @@ class TableVerdict:
             shape["pending"] = [difference.to_json() for difference in self.pending]
         if self.reason:
             shape["reason"] = self.reason
+        if self.loosened:
+            shape["loosened"] = list(self.loosened)
         return shape
 
 
@@ -198,6 +202,13 @@ class Verdict:
         notes = len(self.notes) if self.strict else 0
         others = len(self.schema) + len(self.sequences) + self.large_objects.found
         return tables + notes + others
+
+    @property
+    def loosened(self) -> tuple[tuple[str, str], ...]:
+        """Columns that were compared under a rule: `schema.table.column`, and the rule."""
+        pairs = ((table.table, *text.rpartition(": ")) for table in self.tables
+                 for text in table.loosened)  # fmt: skip
+        return tuple((f"{table}.{column}", rule) for table, column, _, rule in pairs)
 
     @property
     def pending(self) -> int:
