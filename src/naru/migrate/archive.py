@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from naru.errors import MissingToolError, ProcessError
 from naru.migrate.names import OWN_SCHEMA
-from naru.postgres import Dsn, Installation, connect, fetch_all, fetch_value
+from naru.postgres import KEEPALIVES, Dsn, Installation, connect, fetch_all, fetch_value
 from naru.system import private_folder, run, write_atomically
 
 DUMP_SECONDS = 3600.0
@@ -169,7 +170,7 @@ def dump_schema(
         programs.tool("pg_dump"), "--format=custom", "--schema-only", "--no-publications",
         "--no-subscriptions", "--no-tablespaces", f"--exclude-schema={OWN_SCHEMA}",
         f"--lock-wait-timeout={int(lock_seconds * 1000)}", "--no-password",
-        f"--file={folder / 'schema.dump'}",
+        f"--file={folder / 'schema.dump'}", f"--dbname={make_conninfo('', **KEEPALIVES)}",
     ]  # fmt: skip
     if snapshot:
         argv.append(f"--snapshot={snapshot}")

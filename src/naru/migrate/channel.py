@@ -188,7 +188,9 @@ def subscribe(channel: Channel, at_origin: Connection, at: Connection) -> None:
             at,
             "CREATE SUBSCRIPTION {name} CONNECTION {conninfo} PUBLICATION {name} WITH ({options})",
             name=channel.identifier,
-            conninfo=sql.Literal(channel.origin.conninfo_for_peer(at_origin)),
+            conninfo=sql.Literal(
+                channel.origin.conninfo_for_peer(at_origin, peer_version=facts.version)
+            ),
             options=sql.SQL(", ").join(options),
         )
 
@@ -271,7 +273,7 @@ def observe(channel: Channel, at_origin: Connection, at_destination: Connection)
         """
         SELECT s.confirmed_flush_lsn::text, pg_catalog.pg_current_wal_insert_lsn()::text,
                coalesce(pg_catalog.pg_current_wal_insert_lsn() - s.restart_lsn, 0)::bigint,
-               coalesce(s.wal_status, 'unknown'), s.active,
+               coalesce(pg_catalog.to_jsonb(s) ->> 'wal_status', 'unknown'), s.active,
                coalesce(extract(epoch FROM r.replay_lag), 0)::float8
         FROM pg_catalog.pg_replication_slots s
         LEFT JOIN pg_catalog.pg_stat_replication r ON r.pid = s.active_pid

@@ -57,10 +57,11 @@ def undo(plan: SwitchPlan, run: Run) -> None:
     acts: list[Callable[[], None]] = []
     if state is not None:
         acts.append(lambda: _open_again(plan, FenceState(**state)))
+    # Clients first: the side that was not entered may be silent.
     acts += [
-        lambda: _follow_again(plan),
         lambda: point_all(plan.poolers, plan.leave),
         lambda: resume_all(plan.poolers),
+        lambda: _follow_again(plan),
         lambda: disarm(plan),
     ]
     failures: list[Exception] = []

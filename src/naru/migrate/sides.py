@@ -10,7 +10,16 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from naru.postgres import Connection, Dsn, Lsn, connect, explain, fetch_one, fetch_value
+from naru.postgres import (
+    KEEPALIVES,
+    Connection,
+    Dsn,
+    Lsn,
+    connect,
+    explain,
+    fetch_one,
+    fetch_value,
+)
 
 PLAIN = {
     "statement_timeout": "0",
@@ -60,27 +69,28 @@ class Side:
             self.dsn,
             purpose=purpose,
             replication=True,
-            settings={
-                "wal_sender_timeout": "0",
-                "statement_timeout": "0",
-                "idle_in_transaction_session_timeout": "0",
-            },
+            settings={"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"},
         )
         with explained(self, "setting up a session"):
             stay(connection)
+            if connection.info.server_version >= 120000:
+                connection.execute("SET wal_sender_timeout = 0")
         return connection
 
-    def conninfo_for_peer(self, connection: Connection) -> str:
+    def conninfo_for_peer(self, connection: Connection, *, peer_version: int = 120000) -> str:
         """The connection string, with the password that `connection` used.
 
-        It goes into a subscription on the other server, whose worker must log in by
-        itself; only superusers may read it there. Never print or log it.
+        It goes into a subscription on the other server, of `peer_version`, whose worker must
+        log in by itself; only superusers may read it there. Never print or log it.
         """
         password = connection.info.password
         local_only = ("passfile", "service", "options", "connect_timeout", "application_name")
         seen = self.seen.with_(**dict.fromkeys(local_only))
+        alive = dict(KEEPALIVES)
+        if peer_version < 120000:
+            del alive["tcp_user_timeout"]
         return seen.with_(
-            password=password or None, dbname=self.dsn.database, connect_timeout="10"
+            **alive, password=password or None, dbname=self.dsn.database, connect_timeout="10"
         ).conninfo()
 
     def __str__(self) -> str:

@@ -79,6 +79,12 @@ class _Links:
             read_unlogged(leave),
         )
 
+    def bound(self, deadline: Deadline | None) -> None:
+        """Let no statement of ours outlast `deadline`: clients wait for it."""
+        for one in (self.leave, self.enter, self.leave_snapshot, self.enter_snapshot):
+            if one.vigil:
+                one.vigil.until = deadline
+
     def close(self) -> None:
         self.leave.close()
         self.enter.close()
@@ -133,6 +139,7 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
         state = observe_fence(links.leave)
     remember_phase(run, plan, "pausing", state)
     deadline = Deadline(plan.pause_seconds, "the switch")
+    links.bound(deadline)
     watch = Stopwatch()
     run.event("cutover.pause", "clients wait", number=plan.number)
     with explained(plan.leave, "the switch"):
@@ -167,6 +174,7 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
         with watch("journal"):
             run.remember(fence_key(plan.leave), state.to_json())
             remember_phase(run, plan, "committed", state)
+    links.bound(None)
     return Frozen(
         lsn, leave_snapshot, enter_snapshot, positions, entered,
         (links.leave_snapshot, links.enter_snapshot), watch.milliseconds, ended,

@@ -21,13 +21,14 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from naru.errors import DeadlineError, NaruError, ServerError, StoppedError, UnreachableError
 from naru.migrate import ledger
 from naru.migrate.parts import Part
-from naru.migrate.sides import Side
+from naru.migrate.sides import Side, explained
 from naru.migrate.wire import SAVEPOINT, Passed, carry, feed, is_plain
-from naru.postgres import Connection, explain
+from naru.postgres import KEEPALIVES, Connection, Vigil, explain
 from naru.system import spawn
 
 _BLOCK = 512 * 1024
@@ -151,7 +152,10 @@ class Worker:
 
     def _both_are_plain(self, target: Connection) -> bool:
         if self._plain is None:
-            self._plain = is_plain(self._open_source()) and is_plain(target)
+            source = self._open_source()
+            with explained(self._reader.source, "asking whether it is encrypted"):
+                self._plain = is_plain(source)
+            self._plain = self._plain and is_plain(target)
         return self._plain
 
     def _into(self, part: Part) -> sql.Composed:
@@ -183,7 +187,8 @@ class Worker:
     def _through_psql(self, part: Part, passed: Passed) -> Iterator[bytes]:
         """Blocks of COPY output from a psql of its own."""
         words = [
-            str(self._reader.psql), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1",
+            str(self._reader.psql), f"--dbname={make_conninfo('', **KEEPALIVES)}",
+            "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1",
             "--command", _BEGIN,
             "--command", self._set_snapshot().as_string(None),
             "--command", part.query().as_string(None),
@@ -191,13 +196,20 @@ class Worker:
         with tempfile.TemporaryFile() as said:
             process = spawn(words, env=self._environment(), stderr=said)
             try:
-                yield from _read_all(process, passed)
+                yield from _read_all(process, passed, self._vigil())
                 code = process.wait()
+            except psycopg.OperationalError as error:
+                doing = f"reading {part.table.relation}"
+                raise explain(error, self._reader.source.dsn, doing) from error
             finally:
                 _end_early(process)
             if code != 0:
                 said.seek(0)
                 raise _explain_psql(said.read().decode(errors="replace"), part, self._reader.source)
+
+    def _vigil(self) -> Vigil:
+        """Over psql's session, which bears the same name as our own, and alone is busy."""
+        return Vigil.of_program(self._reader.source.dsn.conninfo(), f"naru: {self._purpose}")
 
     def _environment(self) -> dict[str, str]:
         options = " ".join(
@@ -214,12 +226,15 @@ class Worker:
     def _open_source(self) -> Connection:
         if self._source is None:
             source = self._reader.source.connect(self._purpose)
-            self._prepare(source)
-            source.execute(_BEGIN)
+            with explained(self._reader.source, "setting up a session"):
+                self._prepare(source)
+                source.execute(_BEGIN)
             try:
                 source.execute(self._set_snapshot())
                 source.execute(sql.SQL("SAVEPOINT {}").format(sql.Identifier(SAVEPOINT)))
             except psycopg.Error as error:
+                if source.closed:
+                    raise explain(error, self._reader.source.dsn, "taking the snapshot") from error
                 source.close()
                 raise _snapshot_gone(self._reader.source) from error
             self._source = source
@@ -246,7 +261,7 @@ def _is_frozen(part: Part) -> bool:
     return part.of == 1 and not part.is_small
 
 
-def _read_all(process: subprocess.Popen[bytes], passed: Passed) -> Iterator[bytes]:
+def _read_all(process: subprocess.Popen[bytes], passed: Passed, vigil: Vigil) -> Iterator[bytes]:
     if process.stdout is None:
         return
     descriptor = process.stdout.fileno()
@@ -255,6 +270,8 @@ def _read_all(process: subprocess.Popen[bytes], passed: Passed) -> Iterator[byte
     while True:
         while not select.select([descriptor], [], [], _LOOK_SECONDS)[0]:
             passed(0)
+            vigil.check()
+        vigil.heard()
         if not (block := os.read(descriptor, _BLOCK)):
             return
         yield block

@@ -22,7 +22,7 @@ from psycopg import pq
 
 from naru.errors import ServerError, UnreachableError
 from naru.migrate import ending
-from naru.postgres import Connection, fetch_value
+from naru.postgres import Connection, Vigil, fetch_value
 from naru.system import Deadline
 
 _BLOCK: Final = 1024 * 1024
@@ -59,7 +59,8 @@ def carry(source: Connection, query: bytes, target: Connection, into: bytes, pas
 
     Both must be plain and in a transaction, the source's with a SAVEPOINT. `passed` hears
     of the bytes of every block, and of none while nothing comes or goes; what it raises
-    ends the copy. After an error neither connection is of use, and both are closed.
+    ends the copy, as does a side that has gone silent (see `postgres.vigil`). After an error
+    neither connection is of use, and both are closed.
     Raises psycopg.Error with the target's words; ServerError with the source's, or
     UnreachableError when it was lost.
     """
@@ -84,7 +85,7 @@ def feed(blocks: Iterable[bytes | bytearray | memoryview], target: Connection, i
         _begin(target, into, passed)
         for block in blocks:
             pgconn.put_copy_data(block)
-            _flush(pgconn, passed)
+            _flush(target, passed)
             passed(len(block))
         return _end(target, passed)
     except BaseException:
@@ -108,12 +109,15 @@ class _Socket(socket.socket):
     def __init__(self, connection: Connection) -> None:
         super().__init__(fileno=os.dup(connection.pgconn.socket))
         self.setblocking(False)
+        self.vigil = connection.vigil
+        if self.vigil:
+            self.vigil.heard()
 
 
 class _Passing:
     """One COPY's way from one socket to the other."""
 
-    def __init__(self, source: socket.socket, target: socket.socket, passed: Passed) -> None:
+    def __init__(self, source: _Socket, target: _Socket, passed: Passed) -> None:
         self._source, self._target, self._passed = source, target, passed
         self._buffer = memoryview(bytearray(_TAIL + _BLOCK))
         self._held = 0
@@ -125,7 +129,7 @@ class _Passing:
         asked = _message(query) + _message(ending.statements(SAVEPOINT, mark))
         try:
             _send(self._source, memoryview(asked), self._passed)
-        except OSError as error:
+        except (OSError, psycopg.OperationalError) as error:
             raise self._source_lost(error) from error
         with _EnoughAtOnce(self._source):
             rows = self._skip_opening()
@@ -162,17 +166,27 @@ class _Passing:
             count = self._source.recv_into(self._buffer[self._held :])
         except BlockingIOError:
             self._passed(0)
+            self._must_be_there()
             return
         except OSError as error:
             raise self._source_lost(error) from error
         if count == 0:
             raise self._source_lost(None)
+        if self._source.vigil:
+            self._source.vigil.heard()
         self._held += count
 
-    def _source_lost(self, error: OSError | None) -> UnreachableError:
+    def _must_be_there(self) -> None:
+        try:
+            if self._source.vigil:
+                self._source.vigil.check()
+        except psycopg.OperationalError as error:
+            raise self._source_lost(error) from error
+
+    def _source_lost(self, error: Exception | None) -> UnreachableError:
         if words := ending.last_words(self._tail()):
             return UnreachableError(f"the source ended: {words.text}", sqlstate=words.sqlstate)
-        why = error.strerror if error else "it was closed"
+        why = getattr(error, "strerror", None) or error or "it was closed"
         return UnreachableError(f"the source's connection was lost: {why}")
 
     def _pass(self, count: int) -> bool:
@@ -209,23 +223,26 @@ def _wait(which: socket.socket | int, event: int, seconds: float) -> int:
     return next((came for _, came in poll.poll(seconds * 1000)), 0)
 
 
-def _send(which: socket.socket, block: memoryview, passed: Passed) -> None:
+def _send(which: _Socket, block: memoryview, passed: Passed) -> None:
     until = Deadline(_STUCK_SECONDS, _TAKING)
     while block:
         with contextlib.suppress(BlockingIOError):
             block = block[which.send(block) :]
             until = Deadline(_STUCK_SECONDS, _TAKING)
             continue
-        _look(which, select.POLLOUT, passed, until)
+        if not _wait(which, select.POLLOUT, _LOOK_SECONDS):
+            _idle(which.vigil, passed, until)
+        elif which.vigil:
+            which.vigil.heard()
 
 
-def _look(which: socket.socket | int, event: int, passed: Passed, until: Deadline) -> int:
-    """Wait for an event for a while; if none came, ask whether to go on."""
-    if came := _wait(which, event, _LOOK_SECONDS):
-        return came
+def _idle(vigil: Vigil | None, passed: Passed, until: Deadline | None = None) -> None:
+    """Nothing came or went for a moment: ask whether to go on, and whether it will."""
     passed(0)
-    until.check()
-    return 0
+    if vigil:
+        vigil.check()
+    if until:
+        until.check()
 
 
 class _EnoughAtOnce:
@@ -251,38 +268,45 @@ def _message(query: bytes) -> bytes:
 
 def _begin(target: Connection, into: bytes, passed: Passed) -> None:
     target.pgconn.send_query(into)
-    _expect(target.pgconn, _answer(target.pgconn, passed), pq.ExecStatus.COPY_IN)
+    _expect(target.pgconn, _answer(target, passed), pq.ExecStatus.COPY_IN)
 
 
 def _end(target: Connection, passed: Passed) -> int:
     """End the COPY at the target, and give the rows that it took."""
-    pgconn = target.pgconn
-    pgconn.put_copy_end()
-    result = _answer(pgconn, passed)
-    _expect(pgconn, result, pq.ExecStatus.COMMAND_OK)
+    target.pgconn.put_copy_end()
+    result = _answer(target, passed)
+    _expect(target.pgconn, result, pq.ExecStatus.COMMAND_OK)
     rows = result.command_tuples if result is not None else None
-    while _answer(pgconn, passed) is not None:
+    while _answer(target, passed) is not None:
         pass
     return rows or 0
 
 
-def _flush(pgconn: pq.abc.PGconn, passed: Passed) -> None:
+def _flush(target: Connection, passed: Passed) -> None:
+    pgconn, vigil = target.pgconn, target.vigil
     until = Deadline(_STUCK_SECONDS, _TAKING)
+    if vigil:
+        vigil.heard()
     while pgconn.flush():
+        came = _wait(pgconn.socket, select.POLLIN | select.POLLOUT, _LOOK_SECONDS)
+        if not came:
+            _idle(vigil, passed, until)
+        elif vigil:
+            vigil.heard()
         # A server that has much to say takes nothing until it is heard.
-        if _look(pgconn.socket, select.POLLIN | select.POLLOUT, passed, until) & select.POLLIN:
+        if came & select.POLLIN:
             pgconn.consume_input()
 
 
-def _answer(pgconn: pq.abc.PGconn, passed: Passed) -> pq.abc.PGresult | None:
+def _answer(target: Connection, passed: Passed) -> pq.abc.PGresult | None:
     """The next result, however long the server works for it."""
-    _flush(pgconn, passed)
-    while pgconn.is_busy():
-        if _wait(pgconn.socket, select.POLLIN, _LOOK_SECONDS):
-            pgconn.consume_input()
+    _flush(target, passed)
+    while target.pgconn.is_busy():
+        if _wait(target.pgconn.socket, select.POLLIN, _LOOK_SECONDS):
+            target.pgconn.consume_input()
         else:
-            passed(0)
-    return pgconn.get_result()
+            _idle(target.vigil, passed)
+    return target.pgconn.get_result()
 
 
 def _expect(pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None, status: pq.ExecStatus) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from naru.postgres.connect import Connection, connect, explain, fetch_all, fetch_one, fetch_value
+from naru.postgres.connect import (
+    KEEPALIVES,
+    Connection,
+    connect,
+    explain,
+    fetch_all,
+    fetch_one,
+    fetch_value,
+)
 from naru.postgres.dsn import Dsn
 from naru.postgres.installation import (
     Installation,
@@ -14,13 +22,16 @@ from naru.postgres.installation import (
 from naru.postgres.lsn import Lsn
 from naru.postgres.passwords import generate_password, scram_secret
 from naru.postgres.server import LocalServer, initialise, server_command, write_settings
+from naru.postgres.vigil import Vigil
 
 __all__ = [
+    "KEEPALIVES",
     "Connection",
     "Dsn",
     "Installation",
     "LocalServer",
     "Lsn",
+    "Vigil",
     "connect",
     "explain",
     "fetch_all",

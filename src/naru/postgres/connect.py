@@ -17,21 +17,23 @@ from naru.errors import (
     UnreachableError,
 )
 from naru.postgres.dsn import Dsn
+from naru.postgres.vigil import Vigil, WatchedConnection
 
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+Connection: TypeAlias = WatchedConnection
+_Plain: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Query: TypeAlias = "str | sql.SQL | sql.Composed"
 Values: TypeAlias = "Sequence[Any] | Mapping[str, Any] | None"
 
 CONNECT_SECONDS = 10
 
-# A server that goes silent is noticed within about half a minute.
-_KEEPALIVES = {
+KEEPALIVES = {
     "keepalives": "1",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+"""By these libpq notices a host that is gone within about half a minute."""
 
 
 def connect(
@@ -48,10 +50,11 @@ def connect(
 
     `replication` opens a logical replication connection (slots, snapshots). `settings`
     are set for the session at connection time (not through a pooler). `prepare=False`
-    never prepares statements, as transaction pooling needs. Raises UnreachableError or
-    NotPermittedError, with the remedy.
+    is for connections that a pooler may stand in between: statements are never prepared, and
+    silence is not asked about (see `vigil`). Raises UnreachableError or NotPermittedError,
+    with the remedy.
     """
-    extra = {**_KEEPALIVES, "application_name": f"naru: {purpose}"}
+    extra = {**KEEPALIVES, "application_name": f"naru: {purpose}"}
     extra["connect_timeout"] = str(max(2, seconds))
     if replication:
         extra["replication"] = "database"
@@ -59,13 +62,16 @@ def connect(
         words = " ".join(f"-c {key}={_escaped(value)}" for key, value in settings.items())
         extra["options"] = f"{dsn.parameters.get('options', '')} {words}".strip()
     try:
-        connection = psycopg.connect(
+        connection = WatchedConnection.connect(
             dsn.with_(**extra).conninfo(), autocommit=autocommit, cursor_factory=psycopg.Cursor
         )
     except psycopg.Error as error:
         raise explain(error, dsn) from error
     if not prepare or replication:
         connection.prepare_threshold = None
+    if prepare:
+        asking = dsn.with_(**KEEPALIVES, application_name="naru: are you there").conninfo()
+        connection.vigil = Vigil.of_backend(asking, connection.info.backend_pid)
     _speak_plainly(connection)
     return connection
 
@@ -89,12 +95,12 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
-def fetch_all(connection: Connection, query: Query, values: Values = None) -> list[tuple[Any, ...]]:
+def fetch_all(connection: _Plain, query: Query, values: Values = None) -> list[tuple[Any, ...]]:
     """Run `query` and give all rows."""
     return connection.execute(query, values).fetchall()
 
 
-def fetch_one(connection: Connection, query: Query, values: Values = None) -> tuple[Any, ...]:
+def fetch_one(connection: _Plain, query: Query, values: Values = None) -> tuple[Any, ...]:
     """Run `query`, which gives one row. Raises ServerError if there is none."""
     row = connection.execute(query, values).fetchone()
     if row is None:
@@ -102,7 +108,7 @@ def fetch_one(connection: Connection, query: Query, values: Values = None) -> tu
     return row
 
 
-def fetch_value(connection: Connection, query: Query, values: Values = None) -> Any:
+def fetch_value(connection: _Plain, query: Query, values: Values = None) -> Any:
     """Run `query` and give the first column of its first row; None if there is no row."""
     row = connection.execute(query, values).fetchone()
     return row[0] if row else None
@@ -141,6 +147,12 @@ _BY_STATE = {
 
 def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
     lower = said.lower()
+    if "gone silent" in lower:
+        return UnreachableError(
+            f"{dsn}: {said}{while_}",
+            remedy="see that server and the network between (a firewall that forgets connections?);"
+            " then run the same command: it goes on from there",
+        )
     if "password" in lower or "authentication" in lower or "pg_hba" in lower:
         return NotPermittedError(f"{dsn}: not let in{while_}: {said}", remedy=_password_remedy(dsn))
     if "too many c" in lower or "remaining connection slots" in lower:
