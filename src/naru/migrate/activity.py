@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from naru.migrate.unlogged import MOST_BYTES, read_unlogged
-from naru.postgres import Connection, fetch_all
+from naru.postgres import Connection, fetch_all, fetch_value
 
 
 def long_transactions(connection: Connection) -> tuple[tuple[int, float, str], ...]:
@@ -54,10 +54,18 @@ def unlogged_tables(connection: Connection) -> tuple[str, ...]:
 def differing_passwords(leave: Connection, enter: Connection) -> tuple[str, ...]:
     """Roles that may log in on both sides, by secrets that are not the same; the first 20.
 
-    The secrets stay on their servers: only digests of them are compared.
+    The secrets stay on their servers: only digests of them are compared. None where they
+    may not be read.
     """
+    if not (_may_read_secrets(leave) and _may_read_secrets(enter)):
+        return ()
     here, there = dict(fetch_all(leave, _DIGESTS)), dict(fetch_all(enter, _DIGESTS))
     return tuple(name for name in sorted(here) if name in there and here[name] != there[name])[:20]
+
+
+def _may_read_secrets(connection: Connection) -> bool:
+    query = "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT')"
+    return bool(fetch_value(connection, query))
 
 
 _DIGESTS = """

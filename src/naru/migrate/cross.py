@@ -12,7 +12,7 @@ from naru.migrate import activity, fingerprint, gates, outcome, switch
 from naru.migrate import channel as channels
 from naru.migrate.channel import Channel
 from naru.migrate.durable import may_have_lost
-from naru.migrate.fence import check_exempt_role
+from naru.migrate.fence import check_fence, superusers_connected
 from naru.migrate.follow import Lag, observe_lag
 from naru.migrate.gates import Gate, GateFacts, Limits, PoolerView
 from naru.migrate.guard import guarded, resolve
@@ -107,7 +107,7 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
         plan.enter.connect("gates") as enter,
         explained(plan.leave, "looking at the gates"),
     ):
-        check_exempt_role(leave, plan.leave)
+        check_fence(leave, plan.leave)
         lag = _lag_with_a_worker(record, leave, enter)
         known = record.run.recall(f"fingerprint.{plan.leave.role}")
         if known is None and plan.leave.role == "source":
@@ -120,6 +120,7 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
             apply_errors=lag.errors,
             long_transactions=activity.long_transactions(leave),
             prepared_transactions=activity.prepared_transactions(leave),
+            superusers=superusers_connected(leave),
             schema_drift=_drift(plan) if known and fingerprint.changed(known, now) else (),
             not_synchronised=activity.not_synchronised(enter),
             channel=plan.forward[0].name,

@@ -63,6 +63,8 @@ class GateFacts:
     """Name of the publication and subscription that carry changes."""
     failed_over: bool = False
     """The receiving side failed over while it could lose what it had applied."""
+    superusers: tuple[str, ...] = ()
+    """Sessions on the side that takes writes which the fence could not end."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,14 @@ def _activity_gates(facts: GateFacts, limits: Limits) -> list[Gate]:
             f"COMMIT PREPARED or ROLLBACK PREPARED '{name}'",
         )
         for name in facts.prepared_transactions
+    ]  # fmt: skip
+    gates += [
+        Gate(
+            "activity.superuser", "shut",
+            f"superuser {who} is connected, whom only a superuser can end or keep out",
+            "end that session, or switch with a login that is superuser",
+        )
+        for who in facts.superusers
     ]  # fmt: skip
     return gates
 

@@ -147,7 +147,7 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
             for pooled in plan.poolers:
                 pooled.pooler.pause(pooled.database, deadline)
         with watch("fence"):
-            ended = raise_fence(links.leave, plan.leave, deadline)
+            ended = raise_fence(links.leave, plan.leave, state, deadline)
         with watch("drain"):
             lsn = _drain(plan, links.leave, links.enter, deadline)
         with watch("sequences"):

@@ -24,7 +24,7 @@ _ORDERED = (
 _NOTES = {
     ("extension", "version"), ("role", None), ("database", "encoding"), ("database", "collate"),
     ("database", "character type"), ("database", "locale provider"), ("database", "locale"),
-    ("database", "connection limit"),
+    ("database", "connection limit"), ("database", "may connect"),
 }  # fmt: skip
 
 Entry = tuple[str | None, str]
