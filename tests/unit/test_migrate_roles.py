@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from naru.migrate.globals import names_in_list
-from naru.migrate.roles import Membership, Role, RoleFacts, Setting, plan_roles
+from naru.migrate.roles import Gift, Membership, Role, RoleFacts, Setting, plan_roles
 
 
 def facts(
@@ -53,7 +53,7 @@ def test_superuser_is_never_given() -> None:
 
 
 def test_attributes_that_are_not_ours_to_give_are_left_out_and_told() -> None:
-    plan = plan_roles(facts(Role("r", replication=True)), facts(), may_give=False)
+    plan = plan_roles(facts(Role("r", replication=True)), facts(), may_give=Gift(replication=False))
     assert plan.create == (Role("r"),)
     assert "REPLICATION" in plan.notices[0]
 

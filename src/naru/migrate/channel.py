@@ -15,6 +15,7 @@ from psycopg import sql
 from naru.errors import DeadlineError, RefusedError
 from naru.migrate.names import Relation
 from naru.migrate.sides import Side, execute_composed, observe_server
+from naru.migrate.subscription import create_subscription
 from naru.postgres import Connection, Lsn, explain, fetch_value
 from naru.system import wait_until
 
@@ -168,31 +169,13 @@ def subscribe(channel: Channel, at_origin: Connection, at: Connection) -> None:
     """
     if _subscription_enabled(channel, at) is not None:
         return
-    facts = observe_server(at)
-    origin_major = at_origin.info.server_version // 10000
-    options: list[sql.Composable] = [
-        sql.SQL(
-            "create_slot = false, copy_data = false, enabled = false,"
-            " synchronous_commit = off, slot_name = {}"
-        ).format(sql.Literal(channel.name)),
-    ]
-    if facts.major >= 14 and origin_major >= 14:
+    create_subscription(
+        channel.name,
+        channel.origin.conninfo_for_peer(at_origin, peer_version=at.info.server_version),
+        at,
         # Huge transactions are sent while they run, not collected at the origin.
-        options.append(sql.SQL("streaming = on"))
-    with at.transaction():
-        if facts.is_superuser:
-            at.execute("SET LOCAL log_statement = 'none'")
-            at.execute("SET LOCAL log_min_duration_statement = -1")
-            at.execute("SET LOCAL log_min_error_statement = 'panic'")
-        execute_composed(
-            at,
-            "CREATE SUBSCRIPTION {name} CONNECTION {conninfo} PUBLICATION {name} WITH ({options})",
-            name=channel.identifier,
-            conninfo=sql.Literal(
-                channel.origin.conninfo_for_peer(at_origin, peer_version=facts.version)
-            ),
-            options=sql.SQL(", ").join(options),
-        )
+        streaming=min(at.info.server_version, at_origin.info.server_version) >= 140000,
+    )
 
 
 def make_durable(channel: Channel, at: Connection, *, durable: bool = True) -> None:

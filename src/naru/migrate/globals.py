@@ -20,6 +20,7 @@ from naru.migrate.database import (
     read_grants,
     statements_about,
 )
+from naru.migrate.ownership import join
 from naru.migrate.roles import (
     Membership,
     Role,
@@ -96,6 +97,7 @@ def make_roles(wanted: RoleFacts, target: Dsn, *, without: Sequence[str] = ()) -
         try:
             with connection.transaction():
                 refused = _carry_out(connection, plan)
+                join(connection, wanted.owners)
         except psycopg.Error as error:
             raise explain(error, target, "making roles") from None
     return RolesReport(

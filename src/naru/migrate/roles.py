@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
+from naru.migrate.ownership import read_owner_names
 from naru.postgres import Connection, fetch_all, fetch_one, fetch_value
 
 _NEEDED = """
@@ -136,6 +137,8 @@ class RoleFacts:
     memberships: tuple[Membership, ...]
     settings: tuple[Setting, ...]
     secrets: Mapping[str, str] | None = field(repr=False)
+    owners: tuple[str, ...] = ()
+    """Who owns the database, or something in it."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ def observe_roles(connection: Connection, *, all_roles: bool = False) -> RoleFac
         memberships=tuple(Membership(*row) for row in memberships),
         settings=tuple(Setting(*row) for row in fetch_all(connection, _SETTINGS)),
         secrets=None if all_roles else _read_secrets(connection),
+        owners=() if all_roles else read_owner_names(connection),
     )
 
 
@@ -193,21 +197,36 @@ def _read_secrets(connection: Connection) -> dict[str, str] | None:
     return dict(fetch_all(connection, _SECRETS))
 
 
-def may_give_attributes(connection: Connection) -> bool:
-    """True if this login may make roles with REPLICATION and BYPASSRLS."""
-    return bool(
-        fetch_one(connection, "SELECT rolsuper FROM pg_catalog.pg_roles"
-                              " WHERE rolname = current_user")[0]
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Gift:
+    """Which attributes our login may give to roles that it makes."""
+
+    replication: bool = True
+    bypass_rls: bool = True
+    create_db: bool = True
+
+
+def may_give_attributes(connection: Connection) -> Gift:
+    """From version 16 on a login may give what it has itself; before, superusers all."""
+    superuser, replication, bypass_rls, create_db = fetch_one(
+        connection,
+        "SELECT rolsuper, rolreplication, rolbypassrls, rolcreatedb FROM pg_catalog.pg_roles"
+        " WHERE rolname = current_user",
+    )
+    if superuser:
+        return Gift()
+    if connection.info.server_version < 160000:
+        return Gift(replication=False, bypass_rls=False)
+    return Gift(replication, bypass_rls, create_db)
 
 
 def plan_roles(
-    source: RoleFacts, target: RoleFacts, *, may_give: bool = True, without: Iterable[str] = ()
+    source: RoleFacts, target: RoleFacts, *, may_give: Gift = Gift(), without: Iterable[str] = ()
 ) -> RolePlan:
     """Decide what the target lacks. Never gives SUPERUSER; existing roles stay as they are.
 
-    `may_give`: the target's login may give REPLICATION and BYPASSRLS. `without`: names
-    of roles to leave out.
+    `may_give`: attributes that the target's login may give. `without`: names of roles to
+    leave out.
     """
     left_out = set(without)
     needed = {name: role for name, role in source.roles.items() if name not in left_out}
@@ -234,21 +253,27 @@ def plan_roles(
     )
 
 
-def _reduced(role: Role, may_give: bool) -> tuple[Role, list[str]]:
+def _reduced(role: Role, may_give: Gift) -> tuple[Role, list[str]]:
+    """The role as it can be made, and what it loses."""
     said = []
     if role.superuser:
         said.append(f"role {role.name} is a superuser on the source and is none on the target")
-    kept = may_give or not (role.replication or role.bypass_rls)
-    if not kept:
-        said.append(f"role {role.name} loses REPLICATION and BYPASSRLS: not ours to give")
-    return (
-        Role(
-            role.name, False, role.inherit, role.create_role, role.create_db, role.login,
-            role.replication and kept, role.bypass_rls and kept, role.connection_limit,
-            role.valid_until,
-        ),
-        said,
-    )  # fmt: skip
+    lost = [
+        _COMPARED[name]
+        for name in ("replication", "bypass_rls", "create_db")
+        if getattr(role, name) and not getattr(may_give, name)
+    ]
+    if lost:
+        said.append(f"role {role.name} loses {' and '.join(lost)}: not ours to give")
+    made = replace(
+        role,
+        superuser=False,
+        replication=role.replication and may_give.replication,
+        bypass_rls=role.bypass_rls and may_give.bypass_rls,
+        create_db=role.create_db and may_give.create_db,
+        bootstrap=False,
+    )
+    return made, said
 
 
 _COMPARED = {

@@ -20,6 +20,7 @@ from naru.errors import ServerError
 from naru.migrate.archive import LARGE_TABLE_BYTES, SchemaDump, restore_text
 from naru.migrate.crew import Crew, Problem, is_noted, note_done
 from naru.migrate.entries import Entry, contents, is_content, split
+from naru.migrate.landing import Landing, adapt, observe_landing
 from naru.migrate.names import OWN_SCHEMA
 from naru.migrate.statements import (
     SERIAL,
@@ -87,7 +88,8 @@ def pre_data(
     """
     with _session(target, "schema") as connection:
         done = _done(connection, dump)
-        todo = [entry for entry in _entries(dump, "pre-data") if str(entry.number) not in done]
+        entries = _entries(dump, "pre-data", observe_landing(connection))
+        todo = [entry for entry in entries if str(entry.number) not in done]
         made = _Made(len(todo), observer, on_done)
         for wave in waves(todo):
             for batch in _run_side_by_side(wave, dump, target, jobs, made):
@@ -97,9 +99,17 @@ def pre_data(
         return len(todo)
 
 
-def post_data(dump: SchemaDump) -> list[Statement]:
-    """Everything that is built after the rows, in order of the archive, then statistics."""
-    statements = list(plan(_entries(dump, "post-data"), dump.keys, dump.indexes, LARGE_TABLE_BYTES))
+def post_data(dump: SchemaDump, target: Dsn | None = None) -> list[Statement]:
+    """Everything that is built after the rows, in order of the archive, then statistics.
+
+    Without what the login at `target` cannot make; all of it if none is named.
+    """
+    landing = Landing(superuser=True)
+    if target is not None:
+        with _session(target, "schema") as connection:
+            landing = observe_landing(connection)
+    entries = _entries(dump, "post-data", landing)
+    statements = list(plan(entries, dump.keys, dump.indexes, LARGE_TABLE_BYTES))
     statements.extend(refresh_and_analyze(dump.matviews, dump.analyzed))
     return statements
 
@@ -191,7 +201,7 @@ def _tasks(statements: Sequence[Statement], stage: Stage) -> list[list[Statement
     ]
 
 
-def _entries(dump: SchemaDump, section: str) -> Iterator[Entry]:
+def _entries(dump: SchemaDump, section: str, landing: Landing) -> Iterator[Entry]:
     listing = run(
         [
             dump.programs.tool("pg_restore"), "--list", f"--section={section}", *dump.options,
@@ -202,7 +212,7 @@ def _entries(dump: SchemaDump, section: str) -> Iterator[Entry]:
     path = restore_text(dump, section)
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
-            for entry in split(lines, contents(listing)):
+            for entry in adapt(split(lines, contents(listing)), landing):
                 if entry.sql and not is_content(entry):
                     yield entry
     finally:

@@ -223,7 +223,7 @@ class Start:
         """The archive, and what is built from it when rows are there; read once."""
         if self._to_build is None:
             dump = open_dump(self._record.folder / "schema", self._programs())
-            self._to_build = dump, schema.post_data(dump)
+            self._to_build = dump, schema.post_data(dump, self._record.target.dsn)
         return self._to_build
 
     def _build(self, phase: Phase) -> None:

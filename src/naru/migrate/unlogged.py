@@ -5,13 +5,14 @@ That happens while clients wait, and so only up to `MOST_BYTES`; a gate is shut 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 import psycopg
 from psycopg import sql
 
+from naru.errors import RefusedError
 from naru.migrate.names import OWN_SCHEMA, Relation
 from naru.postgres import Connection, fetch_all
 
@@ -60,17 +61,89 @@ def copy_again(
     if not tables:
         return
     with destination.transaction():
-        with contextlib.suppress(psycopg.errors.InsufficientPrivilege), destination.transaction():
-            # What triggers and foreign keys do has been done at the origin.
-            destination.execute("SET LOCAL session_replication_role = replica")
+        # What triggers and foreign keys do has been done at the origin.
+        silenced = _silence(destination)
+        order = tables if silenced else _parents_first(destination, tables)
+        triggers = [] if silenced else _triggers(destination, tables)
         # At once, since unlogged tables may refer to each other, but logged ones not to them.
         destination.execute(
             sql.SQL("TRUNCATE ONLY {}").format(
                 sql.SQL(", ONLY ").join(one.relation.identifier for one in tables)
             )
         )
-        for one in tables:
+        _switch(destination, triggers, "DISABLE")
+        for one in order:
             _copy(origin, destination, one)
+        _switch(destination, triggers, "ENABLE")
+
+
+def _silence(destination: Connection) -> bool:
+    """Keep triggers and foreign keys from acting in this transaction, if our login may."""
+    try:
+        with destination.transaction():
+            destination.execute("SET LOCAL session_replication_role = replica")
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    return True
+
+
+_REFERENCES = """
+SELECT cn.nspname, c.relname, pn.nspname, p.relname
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace
+JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
+JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+WHERE k.contype = 'f' AND c.relpersistence = 'u' AND c.oid <> p.oid
+"""
+
+_TRIGGERS = """
+SELECT n.nspname, c.relname, t.tgname
+FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relpersistence = 'u' AND NOT t.tgisinternal AND t.tgenabled = 'O' ORDER BY 1, 2, 3
+"""
+
+
+def _parents_first(destination: Connection, tables: Sequence[UnloggedTable]) -> list[UnloggedTable]:
+    """`tables`, each after those that its foreign keys refer to.
+
+    Raises RefusedError where they refer to each other in a circle.
+    """
+    by_name = {one.relation: one for one in tables}
+    parents: dict[Relation, set[Relation]] = {one: set() for one in by_name}
+    for row in fetch_all(destination, _REFERENCES):
+        child, parent = Relation(row[0], row[1]), Relation(row[2], row[3])
+        if child in parents and parent in parents:
+            parents[child].add(parent)
+    try:
+        return [by_name[one] for one in TopologicalSorter(parents).static_order()]
+    except CycleError as error:
+        names = ", ".join(str(one) for one in error.args[1])
+        raise RefusedError(
+            f"unlogged tables refer to each other in a circle: {names}",
+            remedy="GRANT SET ON PARAMETER session_replication_role TO our login on that server,"
+            " or TRUNCATE them",
+        ) from None
+
+
+def _triggers(
+    destination: Connection, tables: Sequence[UnloggedTable]
+) -> list[tuple[Relation, str]]:
+    wanted = {one.relation for one in tables}
+    found = (
+        (Relation(schema, table), name) for schema, table, name in fetch_all(destination, _TRIGGERS)
+    )
+    return [one for one in found if one[0] in wanted]
+
+
+def _switch(destination: Connection, triggers: Sequence[tuple[Relation, str]], word: str) -> None:
+    for relation, name in triggers:
+        destination.execute(
+            sql.SQL("ALTER TABLE ONLY {} {} TRIGGER {}").format(
+                relation.identifier, sql.SQL(word), sql.Identifier(name)
+            )
+        )
 
 
 def _copy(origin: Connection, destination: Connection, table: UnloggedTable) -> None:
