@@ -140,7 +140,7 @@ def timed(
     argv: Sequence[str | Path], env: dict[str, str], cwd: Path, pair: Pair | None = None
 ) -> Run:
     """Run a program to its end; an error ends the benchmark with its words."""
-    load, before = os.getloadavg()[0], _server_cpu(pair)
+    load, before = os.getloadavg()[0], server_cpu(pair)
     with tempfile.TemporaryFile() as said:
         begin = time.monotonic()
         process = subprocess.Popen(
@@ -163,12 +163,12 @@ def timed(
         seconds=seconds,
         cpu=usage.ru_utime + usage.ru_stime,
         memory=usage.ru_maxrss * 1024,
-        server_cpu=_server_cpu(pair) - before,
+        server_cpu=server_cpu(pair) - before,
         load=load,
     )
 
 
-def _server_cpu(pair: Pair | None) -> float:
+def server_cpu(pair: Pair | None) -> float:
     """CPU of both postmasters, of their backends that ended, and of those that run."""
     ticks = 0
     for server in (pair.old, pair.new) if pair else ():
@@ -190,21 +190,25 @@ class Naru:
         self._pair, self._jobs = pair, jobs
 
     def __call__(self) -> Run:
-        pair = self._pair
-        pair.fresh_target(made=False)
-        home = Path(tempfile.mkdtemp(dir=pair.folder))
-        command = [sys.executable, "-m", "naru", "migrate"]
+        self._pair.fresh_target(made=False)
+        home = Path(tempfile.mkdtemp(dir=self._pair.folder))
         begin = time.time()
-        run = timed(
-            [*command, "start", *self._sides(), "--jobs", str(self._jobs)],
-            self._secrets(),
-            home,
-            pair,
-        )
+        run = self.start(home)
         found = self._steps(home)
-        done = replace(run, seconds=found["subscribe"] - begin, steps=_lengths(found))
-        timed([*command, "abort", *self._sides(), "--yes"], self._secrets(), home, pair)
-        return done
+        self.abort(home)
+        return replace(run, seconds=found["subscribe"] - begin, steps=_lengths(found))
+
+    def start(self, home: Path) -> Run:
+        """Bring the target to where it follows, with its state in `home`."""
+        command = self.command("migrate", "start", "--jobs", str(self._jobs))
+        return timed(command, self.secrets(), home, self._pair)
+
+    def abort(self, home: Path) -> None:
+        timed(self.command("migrate", "abort", "--yes"), self.secrets(), home, self._pair)
+
+    def command(self, *words: str) -> list[str]:
+        """The program's words, with both sides."""
+        return [sys.executable, "-m", "naru", *words, *self._sides()]
 
     def _sides(self) -> list[str]:
         words = []
@@ -213,7 +217,8 @@ class Naru:
             words += [f"--{role}", place]
         return words
 
-    def _secrets(self) -> dict[str, str]:
+    def secrets(self) -> dict[str, str]:
+        """The environment in which it finds both passwords."""
         path = self._pair.folder / "passfile"
         both = (self._pair.old, self._pair.new)
         path.write_text("".join(f"127.0.0.1:{s.port}:*:postgres:{s.password}\n" for s in both))
