@@ -29,6 +29,7 @@ def test_every_dependency_has_its_sentence() -> None:
         *project["project"]["optional-dependencies"]["lab"],
         *project["dependency-groups"]["dev"],
         *project["dependency-groups"]["build"],
+        *project["dependency-groups"]["servers"],
     ]
     names = [re.split(r"[\[=<>]", requirement)[0] for requirement in wanted]
     assert [name for name in names if f"**{name}**" not in page] == []
@@ -43,6 +44,7 @@ def test_every_exact_pin_is_in_its_lock_file() -> None:
         "runtime": runtime,
         "dev": project["dependency-groups"]["dev"],
         "build": project["dependency-groups"]["build"] + project["build-system"]["requires"],
+        "servers": project["dependency-groups"]["servers"],
     }
     for name, requirements in wanted.items():
         lock = (ROOT / "requirements" / f"{name}.txt").read_text()
