@@ -172,7 +172,7 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
       LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
         AND d.deptype = 'e' AND NOT c.oid = ANY (coalesce(e.extconfig, '{}')))
-GROUP BY c.oid, n.nspname, c.relname
+GROUP BY c.oid, n.nspname, c.relname, c.reltoastrelid, c.reltuples
 ORDER BY size DESC, 1, 2
 """
 

@@ -175,11 +175,12 @@ def digest_large_objects(
 def _significant(agreement: Agreement) -> sql.SQL:
     """How many bytes of a page come before its trailing zeros.
 
-    Servers before 14 cannot trim bytes: there the layout counts as well.
+    Servers before 14 trim no bytes at one end only, but the text of bytes.
     """
     if agreement.method == "record":
         return sql.SQL(r"pg_catalog.length(pg_catalog.rtrim(data, '\x00'::pg_catalog.bytea))")
-    return sql.SQL("pg_catalog.length(data)")
+    digits = "pg_catalog.length(pg_catalog.rtrim(pg_catalog.encode(data, 'hex'), '0'))"
+    return sql.SQL(f"(({digits} + 1) / 2)")
 
 
 def _totals(

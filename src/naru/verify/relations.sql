@@ -35,6 +35,7 @@ SELECT format('%I.%I', n.nspname, c.relname),
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'm')
+   AND c.relispopulated
    AND NOT c.relispartition
    AND c.relpersistence <> 't'
    AND n.nspname !~ '^pg_'
