@@ -133,7 +133,7 @@ CASES: dict[str, Facts] = {
         for code in (
             "source.table-owner", "source.select-table", "source.select-sequence",
             "schema.replica-identity-full", "schema.unlogged", "schema.unlogged-large",
-            "schema.enum-hash", "schema.large-objects",
+            "schema.enum-hash", "schema.exclusion-of-partitions", "schema.large-objects",
             "schema.row-security", "schema.trigger-always", "schema.event-trigger",
             "schema.invalid-index", "schema.not-valid", "schema.deferrable-key",
             "schema.generated", "schema.identity", "schema.partitioned",

@@ -54,6 +54,10 @@ _OBJECTS: dict[str, tuple[str, str | None]] = {
         "is partitioned by hash of an enum",
         "partition it by LIST, or by HASH of the value cast to text",
     ),
+    "schema.exclusion-of-partitions": (
+        "is an exclusion constraint of all partitions together, which no dump carries",
+        "drop it, and give each partition one of its own; it is the same to rows",
+    ),
     "schema.large-objects": ("are in pg_largeobject", None),
     "schema.row-security": ("hides rows from our login", "ALTER ROLE … BYPASSRLS"),
     "schema.trigger-always": (

@@ -58,6 +58,9 @@ OBJECTS: dict[str, str] = {
     " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
     " LEFT JOIN pg_catalog.pg_type b ON b.oid IN (nullif(t.typbasetype, 0), nullif(t.typelem, 0))"
     " WHERE p.partrelid = c.oid AND p.partstrat = 'h' AND 'e' IN (t.typtype, b.typtype))",
+    # Keys without overlaps (18) are built in the same way as exclusion constraints.
+    "schema.exclusion-of-partitions": _CONSTRAINT + " AND c.relkind = 'p' AND NOT c.relispartition"
+    " AND (k.contype = 'x' OR to_jsonb(k) ->> 'conperiod' = 'true')",
     "schema.large-objects": "SELECT count(*) || ' large objects' AS name"
     " FROM pg_catalog.pg_largeobject_metadata HAVING count(*) > 0",
     "schema.row-security": _RELATION + " AND CASE WHEN c.relrowsecurity"

@@ -194,6 +194,11 @@ KINDS: dict[str, Kind] = {
         "Partitions by hash of an enum: its hash is another on every server, so that rows belong "
         "to other partitions there.",
     ),
+    "schema.exclusion-of-partitions": Kind(
+        "blocking",
+        "PostgreSQL cannot restore its own dump of an exclusion constraint, or of a key without "
+        "overlaps, that a partitioned table hands down to its partitions.",
+    ),
     "schema.large-objects": Kind(
         "warning",
         "Changes of large objects cannot be followed; they are compared again at the cutover.",
