@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from psycopg import sql
@@ -59,6 +59,8 @@ class Case:
     old: LocalServer
     new: LocalServer
     database: str
+    programs: tuple[Path, ...] = field(default=(), kw_only=True)
+    """More folders with PostgreSQL programs to choose pg_dump from."""
 
     @property
     def state(self) -> Path:
@@ -89,7 +91,7 @@ class Case:
 
     def start(self) -> None:
         with self.record() as record:
-            Start(record, Bounds()).perform()
+            Start(record, Bounds(programs=self.programs)).perform()
 
     def pooled(self, pooler: TestPooler) -> tuple[PooledDatabase, ...]:
         return (PooledDatabase(pooler.control, self.database),)
@@ -189,12 +191,13 @@ def case(
     *,
     scale: float = SCALE,
     fill: Callable[[Dsn], None] | None = None,
+    programs: tuple[Path, ...] = (),
 ) -> Iterator[Case]:
     """A filled source database and, for the start to make, none at the target.
 
     `fill` is given an empty database to fill; without it the lab's content is made.
     """
-    made = Case(folder, old, new, database)
+    made = Case(folder, old, new, database, programs=programs)
     for server in (old, new):
         drop_database(server, database)
     if fill is None:

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import re
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from naru.ground.processes import end_all
 from naru.postgres import LocalServer, find_installations, generate_password
 from naru.postgres.installation import Installation
-from naru.system import arguments_of, is_alive, private_folder, server_account
+from naru.system import arguments_of, is_alive, private_folder, run, server_account
+
+SERVERS = Path(sys.prefix) / "servers"
+"""Where scripts/servers puts those that only tests have."""
 
 HOME = Path(tempfile.gettempdir()) / f"naru-tests-{os.geteuid()}"
 
@@ -51,6 +59,37 @@ def old_installation() -> Installation:
 def new_installation() -> Installation:
     """The newest PostgreSQL here, as the lab's service takes."""
     return find_installations()[-1]
+
+
+def installation_of(major: int) -> Installation:
+    """A server of that major version: of this machine, or of those that only tests have.
+
+    The latter lack clients: see `clients`. Where it cannot be had the test is skipped;
+    never in CI, except for processors that no package is made for.
+    """
+    postgres = SERVERS / str(major) / "bin" / "postgres"
+    if postgres.exists():
+        said = re.search(r"(\d+)\.(\d+)", run([postgres, "--version"], seconds=10).stdout)
+        assert said is not None, postgres
+        return Installation((int(said[1]), int(said[2])), postgres.parent, "setting")
+    here = [one for one in find_installations() if one.major == major]
+    if here:
+        return here[-1]
+    reason = f"PostgreSQL {major} is not here: scripts/setup test installs it from packages"
+    if os.environ.get("CI") and platform.machine() == "x86_64":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def clients() -> Installation:
+    """The newest psql and pg_dump there are."""
+    return find_installations(client_folders())[-1]
+
+
+def client_folders() -> tuple[Path, ...]:
+    """Where the programs are that only tests have, as a setting would name it."""
+    folder = SERVERS / "clients" / "bin"
+    return (folder,) if folder.exists() else ()
 
 
 def reap() -> None:

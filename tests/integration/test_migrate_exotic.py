@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ from psycopg import sql
 from naru.migrate import assess, finish
 from naru.postgres import Dsn, LocalServer, connect, fetch_all, find_installations
 from naru.system import run
-from tests.migration import Case, case, drop_database, found
+from tests.exotic import ROLES, drop_exotic, fill_exotic
+from tests.migration import Case, case, found
 
 pytestmark = pytest.mark.integration
 
-EXOTIC = Path(__file__).parent / "sql" / "exotic.sql"
 DATABASE = "naru_exotic"
-ROLES = ("exotic owner", "exotic member", "exotic reader")
+WIDE = 2_300_000
+"""Makes one value of 50 MB."""
 
 WHAT_DOES_NOT_ARRIVE = {
     ("source.publication", "users_own"),
@@ -37,28 +39,13 @@ def made(
     tmp_path_factory: pytest.TempPathFactory, old_server: LocalServer, new_server: LocalServer
 ) -> Iterator[Case]:
     folder = tmp_path_factory.mktemp("exotic")
-    _drop_roles(old_server, new_server)
+    drop_exotic(DATABASE, old_server, new_server)
     try:
-        with case(folder, old_server, new_server, DATABASE, fill=_fill) as it:
+        fill = partial(fill_exotic, wide=WIDE)
+        with case(folder, old_server, new_server, DATABASE, fill=fill) as it:
             yield it
     finally:
-        _drop_roles(old_server, new_server)
-
-
-def _fill(source: Dsn) -> None:
-    names = zip(("owner", "member", "reader", "database"), (*ROLES, DATABASE), strict=True)
-    words = [word for name, value in names for word in ("-v", f"{name}={value}")]
-    psql = find_installations()[-1].tool("psql")
-    run([psql, "-X", "-q", *words, "-f", EXOTIC], seconds=120, env=source.environment())
-
-
-def _drop_roles(*servers: LocalServer) -> None:
-    for server in servers:
-        drop_database(server, DATABASE)
-        with connect(server.dsn(), purpose="test") as connection:
-            for role in ROLES:
-                name = sql.Identifier(role)
-                connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(name))
+        drop_exotic(DATABASE, old_server, new_server)
 
 
 def test_every_kind_of_object_and_value_arrives(made: Case) -> None:

@@ -18,6 +18,7 @@ from psycopg import sql
 from naru.postgres import Dsn, LocalServer, connect
 from naru.system import run
 from naru.verify import Options, Verdict, compare
+from tests.servers import clients
 
 pytestmark = pytest.mark.integration
 
@@ -57,6 +58,13 @@ def _on(server: LocalServer, statement: str, *names: str) -> None:
 
 @pytest.fixture(scope="module")
 def twins(old_server: LocalServer, new_server: LocalServer) -> Iterator[Twins]:
+    with make_twins(old_server, new_server) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def make_twins(old_server: LocalServer, new_server: LocalServer) -> Iterator[Twins]:
+    """The sample on one server, and its dump restored on the other."""
     name = f"twins_{uuid.uuid4().hex[:8]}"
     servers = (old_server, new_server)
     for server in servers:
@@ -65,8 +73,11 @@ def twins(old_server: LocalServer, new_server: LocalServer) -> Iterator[Twins]:
     source, target = (server.dsn(name) for server in servers)
     try:
         with connect(source, purpose="test") as connection:
-            connection.execute(SAMPLE.read_text().replace("{role}", name).encode())
-        _copy(new_server, source, target)
+            text = SAMPLE.read_text().replace("{role}", name)
+            if connection.info.server_version < 140000:
+                text = text.replace("BEGIN ATOMIC SELECT n + 1; END;", "AS 'SELECT n + 1';")
+            connection.execute(text.encode())
+        restore_copy(source, target)
         yield Twins(source, target, new_server, name)
     finally:
         for server in servers:
@@ -127,8 +138,9 @@ def test_the_statements_that_come_with_differences_mend_them(twins: Twins) -> No
         assert compare(twins.source, spoilt, options=SCHEMA).schema == ()
 
 
-def _copy(server: LocalServer, source: Dsn, target: Dsn) -> None:
-    tool = server.installation.tool
+def restore_copy(source: Dsn, target: Dsn) -> None:
+    """What pg_dump carries of one database, put into another that is empty."""
+    tool = clients().tool
     dump = run([tool("pg_dump")], seconds=60, env=source.environment()).stdout
     arguments: list[str | Path] = [tool("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
     run(arguments, seconds=60, env=target.environment(), stdin=dump)

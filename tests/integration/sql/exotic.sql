@@ -1,7 +1,43 @@
 -- Every kind of object that a database can hold, with rows that are hard to carry.
--- For psql, which gives the roles' names: -v owner=… -v member=… -v reader=… -v database=…
+-- For psql, which gives the roles' names, and how many rows or repetitions make a value wide:
+-- -v owner=… -v member=… -v reader=… -v database=… -v wide=…
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
+
+-- What this server's version does not have is left out, or stands in by what it has.
+SELECT current_setting('server_version_num')::int / 10000 AS major \gset
+SELECT :major >= 14 AS has_14, :major >= 15 AS has_15, :major >= 17 AS has_17,
+    :major >= 18 AS has_18 \gset
+\if :has_14
+    \set named_multirange ', multirange_type_name = float_spans'
+    \set int4multirange int4multirange
+    \set tstzmultirange tstzmultirange
+    \set float_spans float_spans
+    \set infinity Infinity
+    \set minus_infinity -Infinity
+    \set minmax_ops int4_minmax_multi_ops
+\else
+    \set named_multirange ''
+    \set int4multirange text
+    \set tstzmultirange text
+    \set float_spans text
+    \set infinity 1e100
+    \set minus_infinity -1e100
+    \set minmax_ops int4_minmax_ops
+\endif
+\if :has_15
+    \set unlogged UNLOGGED
+    \set nulls 'NULLS NOT DISTINCT'
+    \set only_self '(self)'
+    \set invoker ', security_invoker'
+    \set some_columns '(id, n) WHERE (id > 1)'
+\else
+    \set unlogged ''
+    \set nulls ''
+    \set only_self ''
+    \set invoker ''
+    \set some_columns ''
+\endif
 
 -- Roles: attributes, memberships, settings.
 CREATE ROLE :"owner" NOLOGIN CREATEDB CREATEROLE;
@@ -47,8 +83,8 @@ CREATE DOMAIN checked_late AS text;
 CREATE TYPE pair AS (x int, y text COLLATE "C", feeling mood);
 CREATE TYPE nested AS (one pair, many pair[], amount positive);
 CREATE DOMAIN good_pair AS pair CHECK ((VALUE).x > 0);
-CREATE TYPE float_span AS RANGE (subtype = float8, subtype_diff = float8mi,
-    multirange_type_name = float_spans);
+CREATE TYPE float_span AS RANGE (subtype = float8, subtype_diff = float8mi
+    :named_multirange);
 CREATE TYPE mood_span AS RANGE (subtype = mood);
 CREATE TYPE shell_only;
 COMMENT ON TYPE mood IS 'how one feels';
@@ -65,8 +101,12 @@ CREATE FUNCTION tricky(text DEFAULT ';', VARIADIC rest int[] DEFAULT '{1}') RETU
 BEGIN -- TOC entry 1 (class 1259 OID 5)
     RETURN $1 || E''\\'';--'' || array_length(rest, 1);
 END';
+\if :has_14
 CREATE FUNCTION plus(i int) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC SELECT i + 1; END;
+\else
+CREATE FUNCTION plus(i int) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT i + 1';
+\endif
 CREATE FUNCTION rows_of(n int) RETURNS TABLE (a int, b text) LANGUAGE sql ROWS 42 AS
     'SELECT g, g::text FROM generate_series(1, n) g';
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
@@ -101,7 +141,7 @@ CREATE SEQUENCE never_called START 17;
 CREATE SEQUENCE downwards INCREMENT -3 MINVALUE -100 MAXVALUE 5 START 5;
 CREATE SEQUENCE round_and_round AS smallint MAXVALUE 3 CYCLE;
 CREATE SEQUENCE cached CACHE 20;
-CREATE UNLOGGED SEQUENCE unlogged_sequence;
+CREATE :unlogged SEQUENCE unlogged_sequence;
 SELECT nextval('downwards'), nextval('downwards'), nextval('cached'), nextval('unlogged_sequence');
 SELECT nextval('round_and_round') FROM generate_series(1, 4);
 SELECT setval('"never_called"', 17, false);
@@ -148,8 +188,8 @@ CREATE TABLE values_of_all_types (
     ci citext, net inet, ci_net cidr, mac macaddr, mac8 macaddr8, lsn pg_lsn, tv tsvector,
     tq tsquery, po point, li line, ls lseg, bo box, pa path, pg polygon, cc circle, e mood,
     ea mood[], sh shouted, pr pair, pra pair[], ne nested, gp good_pair, r4 int4range,
-    r4m int4multirange, rn numrange, rtz tstzrange, rtzm tstzmultirange, rf float_span,
-    rfm float_spans, rfa float_span[], rm mood_span, ia int[], ta text[], na numeric[], o oid,
+    r4m :int4multirange, rn numrange, rtz tstzrange, rtzm :tstzmultirange, rf float_span,
+    rfm :float_spans, rfa float_span[], rm mood_span, ia int[], ta text[], na numeric[], o oid,
     rc regclass, rt regtype, ch "char", nm name, jp jsonpath, txid pg_snapshot, late checked_late,
     co text COLLATE plain, ic text COLLATE "ucs_basic", ci_a citext[]);
 INSERT INTO values_of_all_types VALUES
@@ -160,7 +200,7 @@ INSERT INTO values_of_all_types VALUES
   '[(0,0)]', '((0,0))', '<(0,0),0>', 'sad', '{}', '{}', '(,,)', '{}', '(,,)', '(1,,)', 'empty', '{}',
   'empty', '(,)', '{(,)}', 'empty', '{}', '{}', 'empty', '{}', '{}', '{}', 0, '-', '-', '',
   '', '$', '1:1:', '', '', '', '{}'),
- (2, E'\\N', E'\\.', E'a\tb', 'Infinity', 999999999.999, 'NaN', 'NaN', 'infinity', 'infinity',
+ (2, E'\\N', E'\\.', E'a\tb', :'infinity', 999999999.999, 'NaN', 'NaN', 'infinity', 'infinity',
   'infinity', '23:59:59.999999', '00:00:00+15:59:59', '178000000 years 11 mons 31 days -0.000001',
   '92233720368547758.07', '\x00ff0a0d5c2e', B'101', B'1110', '{"a":1,"a":2, "b" : [ ]}',
   '{"b": 1e400, "a": "\u00e9\\u0041"}', '<?xml version="1.0"?><a>&lt;</a>',
@@ -170,12 +210,12 @@ INSERT INTO values_of_all_types VALUES
   '[(1e300,-1e-300),(NaN,2)]', '(3,4),(1,2)', '((1,2),(3,4))', '((1,2),(3,4),(5,6))',
   '<(1.1,2.2),3.3>', '행복', '{sad,NULL,"it''s ok"}', '{meh}', '(1,"a ""b"", (c)",meh)',
   '{"(1,\"x,y\",sad)",NULL,"(,,)"}', '("(1,a,sad)","{""(2,b,meh)""}",5)', '(7,"",sad)',
-  '[-2147483648,2147483646]', '{[1,2),[5,9)}', '(-Infinity,NaN]', '["-infinity","infinity")',
+  '[-2147483648,2147483646]', '{[1,2),[5,9)}', numrange(:'minus_infinity', 'NaN', '(]'), '["-infinity","infinity")',
   '{["2020-01-01 00:00:00+00","2021-01-01 00:00:00+00")}', '(-0,1e308]', '{[1,2],(3,4)}',
   '{"[1,2]",empty,NULL}', '[sad,meh]', '[-5:-4][2:3]={{1,2},{3,NULL}}', '{"a,b","NULL",NULL,"\"","\\"}',
-  '{NaN,Infinity,-Infinity,1.000}', 4294967295, 'no_rows', 'mood[]', 'x', 'a name "x"',
+  ARRAY['NaN', :'infinity', :'minus_infinity', '1.000']::numeric[], 4294967295, 'no_rows', 'mood[]', 'x', 'a name "x"',
   'strict $."a"[*] ? (@ > 1)', '10:20:10,14,15', 'late', 'é', 'Straße', '{A,b}'),
- (3, E'tab\there\nnew\rret\bback\fform\vvert\\slash\x01', 'ㄱㄴㄷ', '😀', '-Infinity', 12.5,
+ (3, E'tab\there\nnew\rret\bback\fform\vvert\\slash\x01', 'ㄱㄴㄷ', '😀', :'minus_infinity', 12.5,
   '1.17549435e-38', '5e-324', '4713-01-01 BC', '4713-01-01 00:00:00 BC',
   '4713-01-01 00:00:00+00 BC', '00:00', '12:00:00.5+09:30', '1 mon -1 day 00:00:00.1', '0.01',
   decode(repeat('00', 3000), 'hex'), B'010', B'0', 'null', 'null', '<![CDATA[ <x> ]]>',
@@ -193,10 +233,13 @@ INSERT INTO values_of_all_types (id, n, f8, f4, d, ts, tz, iv) VALUES
  (7, -0.000, NULL, NULL, NULL, NULL, NULL, NULL);
 ALTER DOMAIN checked_late ADD CONSTRAINT too_late CHECK (VALUE = 'never') NOT VALID;
 CREATE TABLE wide_values (id int PRIMARY KEY, t text, b bytea);
-ALTER TABLE wide_values ALTER t SET STORAGE EXTERNAL, ALTER b SET COMPRESSION pglz;
-INSERT INTO wide_values VALUES (1, repeat(E'50 MB of \t and \n and \\\\', 2300000), NULL);
+ALTER TABLE wide_values ALTER t SET STORAGE EXTERNAL;
+\if :has_14
+ALTER TABLE wide_values ALTER b SET COMPRESSION pglz;
+\endif
+INSERT INTO wide_values VALUES (1, repeat(E'much of \t and \n and \\\\', :wide), NULL);
 INSERT INTO wide_values SELECT 2, NULL, decode(string_agg(md5(g::text), ''), 'hex')
-    FROM generate_series(1, 600000) g;
+    FROM generate_series(1, :wide / 4) g;
 SELECT 'CREATE TABLE many_columns (id int, ' || string_agg(format('c%s int', g), ', ') || ')'
     FROM generate_series(1, 1500) g \gexec
 INSERT INTO many_columns SELECT generate_series(1, 5);
@@ -273,7 +316,7 @@ INSERT INTO exclusive SELECT g, tstzrange('2024-01-01', '2024-01-02') FROM gener
 -- Foreign keys in circles, some that the rows break already.
 CREATE TABLE egg (id int PRIMARY KEY, hen int, CONSTRAINT checked_later CHECK (id < 0) NOT VALID);
 CREATE TABLE hen (id int PRIMARY KEY, egg int REFERENCES egg DEFERRABLE INITIALLY DEFERRED,
-    self int REFERENCES hen ON DELETE SET NULL (self) ON UPDATE CASCADE);
+    self int REFERENCES hen ON DELETE SET NULL :only_self ON UPDATE CASCADE);
 ALTER TABLE egg DROP CONSTRAINT checked_later;
 BEGIN;
 INSERT INTO hen SELECT g, g, 1 + (g + 3) % 20 FROM generate_series(1, 20) g;
@@ -287,7 +330,7 @@ INSERT INTO of_partitions SELECT at, id FROM by_range;
 
 -- Indexes.
 CREATE TABLE indexed (id int PRIMARY KEY, t text, n int, j jsonb, p point, r int4range, tv tsvector,
-    a int[], i inet, CONSTRAINT named UNIQUE NULLS NOT DISTINCT (n, t) INCLUDE (id))
+    a int[], i inet, CONSTRAINT named UNIQUE :nulls (n, t) INCLUDE (id))
     WITH (fillfactor = 71, autovacuum_enabled = false, toast.autovacuum_vacuum_scale_factor = 0.3,
           parallel_workers = 3);
 INSERT INTO indexed SELECT g, 't' || g, g, jsonb_build_object('k', g), point(g, g), int4range(g, g + 3),
@@ -300,7 +343,7 @@ CREATE INDEX indexed_gin_trgm ON indexed USING gin (t gin_trgm_ops, a);
 CREATE INDEX indexed_gist ON indexed USING gist (p, r) WITH (buffering = on);
 CREATE INDEX indexed_gist_sig ON indexed USING gist (tv tsvector_ops (siglen = 100));
 CREATE INDEX indexed_spgist ON indexed USING spgist (i);
-CREATE INDEX indexed_brin ON indexed USING brin (id int4_minmax_multi_ops) WITH (pages_per_range = 7);
+CREATE INDEX indexed_brin ON indexed USING brin (id :minmax_ops) WITH (pages_per_range = 7);
 CREATE INDEX indexed_expression ON indexed (lower(t), (j ->> 'k')) WHERE n > 3 AND t IS NOT NULL;
 CREATE UNIQUE INDEX indexed_partial ON indexed (n) INCLUDE (t) WHERE n < 100;
 CREATE INDEX indexed_own_class ON indexed (n reverse_int);
@@ -310,7 +353,9 @@ ALTER TABLE indexed CLUSTER ON indexed_btree;
 ALTER TABLE indexed ALTER t SET STATISTICS 777, ALTER n SET (n_distinct = -0.5),
     ALTER j SET STORAGE EXTERNAL;
 CREATE STATISTICS indexed_statistics (ndistinct, dependencies, mcv) ON n, t, id FROM indexed;
+\if :has_14
 CREATE STATISTICS indexed_expression_statistics ON (n % 10), (lower(t)) FROM indexed;
+\endif
 ALTER STATISTICS indexed_statistics SET STATISTICS 99;
 COMMENT ON STATISTICS indexed_statistics IS 'statistics';
 COMMENT ON INDEX indexed_gin IS 'an index';
@@ -322,7 +367,7 @@ CREATE UNIQUE INDEX CONCURRENTLY invalid_index ON no_key (a); -- fails, and leav
 -- Views.
 CREATE VIEW simple_view AS SELECT id, n FROM indexed;
 ALTER VIEW simple_view ALTER n SET DEFAULT 7;
-CREATE VIEW careful WITH (security_barrier, security_invoker) AS
+CREATE VIEW careful WITH (security_barrier :invoker) AS
     SELECT id, t FROM indexed WHERE n > 0;
 CREATE VIEW checked AS SELECT id, n FROM simple_view WHERE n > 1 WITH CASCADED CHECK OPTION;
 CREATE RECURSIVE VIEW counting (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM counting WHERE n < 9;
@@ -393,7 +438,7 @@ GRANT USAGE ON FOREIGN SERVER elsewhere TO :"member";
 COMMENT ON SERVER elsewhere IS 'a server';
 COMMENT ON FOREIGN TABLE far_away IS 'a foreign table';
 COMMENT ON FOREIGN DATA WRAPPER own_wrapper IS 'a wrapper';
-CREATE PUBLICATION users_own FOR TABLE indexed (id, n) WHERE (id > 1), by_hash
+CREATE PUBLICATION users_own FOR TABLE indexed :some_columns, by_hash
     WITH (publish = 'insert, update', publish_via_partition_root = true);
 CREATE EVENT TRIGGER watching ON ddl_command_end WHEN TAG IN ('CREATE DOMAIN') EXECUTE FUNCTION watch();
 CREATE EVENT TRIGGER not_watching ON sql_drop EXECUTE FUNCTION watch();
@@ -403,6 +448,7 @@ CREATE TRANSFORM FOR hstore LANGUAGE plpgsql (FROM SQL WITH FUNCTION prsd_lextyp
 
 -- Large objects.
 SELECT lo_from_bytea(800001, decode(repeat('00ff', 20000), 'hex')), lo_create(800002);
+SELECT lo_create(800003), lo_put(800003, 90000, 'after a hole'), lo_put(800003, 50000, '\x0000');
 ALTER LARGE OBJECT 800001 OWNER TO :"owner";
 GRANT SELECT, UPDATE ON LARGE OBJECT 800001 TO :"reader" WITH GRANT OPTION;
 GRANT SELECT ON LARGE OBJECT 800001 TO PUBLIC;
@@ -417,3 +463,28 @@ ALTER SEQUENCE cached OWNER TO :"owner";
 ALTER VIEW careful OWNER TO :"owner";
 ALTER MATERIALIZED VIEW mv_base OWNER TO :"owner";
 ALTER SERVER elsewhere OWNER TO :"owner";
+
+-- What came with 17.
+\if :has_17
+GRANT MAINTAIN ON indexed TO :"reader";
+ALTER DEFAULT PRIVILEGES IN SCHEMA exotic GRANT MAINTAIN ON TABLES TO :"member";
+CREATE COLLATION built_in (provider = builtin, locale = 'C.UTF-8');
+CREATE TABLE numbered_parts (id bigint GENERATED ALWAYS AS IDENTITY, at date)
+    PARTITION BY RANGE (at);
+CREATE TABLE numbered_part PARTITION OF numbered_parts DEFAULT;
+INSERT INTO numbered_parts (at) SELECT '2024-01-01'::date + g FROM generate_series(1, 20) g;
+CREATE TABLE long_times (id int PRIMARY KEY, how_long interval, what text COLLATE built_in);
+INSERT INTO long_times VALUES (1, 'infinity', 'é'), (2, '-infinity', 'z');
+\endif
+
+-- What came with 18.
+\if :has_18
+CREATE TABLE reckoned (id int, during tstzrange, base int CONSTRAINT named_not_null NOT NULL,
+    twice int GENERATED ALWAYS AS (base * 2) VIRTUAL,
+    PRIMARY KEY (id, during WITHOUT OVERLAPS),
+    CONSTRAINT not_enforced CHECK (base > 5) NOT ENFORCED);
+INSERT INTO reckoned SELECT g, tstzrange('2024-01-01', '2024-01-02'), g FROM generate_series(1, 20) g;
+CREATE TABLE half_checked (id int PRIMARY KEY, what text);
+INSERT INTO half_checked VALUES (1, NULL);
+ALTER TABLE half_checked ADD CONSTRAINT from_now_on NOT NULL what NOT VALID;
+\endif
