@@ -274,3 +274,24 @@ def test_rows_that_break_a_foreign_key_are_reported_and_the_key_stays_unvalidate
         assert "12345" in report.problems[0].reason or "team" in report.problems[0].reason
         query = "SELECT convalidated FROM pg_constraint WHERE conname = 'team_lead_fkey'"
         assert fetch_value(connection, query) is False
+
+
+def test_a_view_whose_owner_may_not_read_is_reported_and_the_rest_goes_on(
+    pair: Pair, tmp_path: Path
+) -> None:
+    bring_roles(pair)
+    owner = sql.Identifier(pair.roles[2])
+    with connect(pair.source, purpose="test") as connection:
+        connection.execute("CREATE TABLE public.closed (n int)")
+        connection.execute("CREATE MATERIALIZED VIEW public.peek AS SELECT n FROM public.closed")
+        connection.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(owner))
+        connection.execute(sql.SQL("ALTER MATERIALIZED VIEW public.peek OWNER TO {}").format(owner))
+    dump = archive(pair, tmp_path / "schema")
+    pre_data(dump, pair.target)
+    copy_rows(pair)
+    report = build(dump, post_data(dump), pair.target)
+    (problem,) = report.problems
+    assert problem.statement.kind == "REFRESH"
+    assert "permission denied for table closed" in problem.reason
+    with connect(pair.target, purpose="test") as connection:
+        assert fetch_value(connection, "SELECT n FROM app.on_top") == 20

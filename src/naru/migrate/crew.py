@@ -12,7 +12,7 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from naru.errors import NaruError, ServerError
+from naru.errors import NaruError, NotPermittedError, ServerError
 from naru.migrate.names import OWN_SCHEMA
 from naru.migrate.statements import Statement
 from naru.postgres import Connection, Dsn, connect, explain
@@ -133,7 +133,7 @@ class Crew:
             said = explain(error, self._target, f"making {statement}")
             if isinstance(said, ServerError) and is_noted(connection, self._identity, statement.id):
                 return True
-            if tolerant and isinstance(said, ServerError):
+            if tolerant and isinstance(said, (ServerError, NotPermittedError)):
                 self._put_up_with(statement, said)
                 return False
             raise said from error
