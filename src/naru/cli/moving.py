@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from naru.cli import switching, talk
+from naru.cli import switching, talk, watching
 from naru.cli.options import JobsOption, JsonOption, SpecOption, YesOption
 from naru.cli.parties import (
     NameOption,
@@ -26,6 +26,7 @@ from naru.cli.parties import (
     poolers_of,
 )
 from naru.cli.progress import observer_for
+from naru.cli.watching import RetainOption
 from naru.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -55,14 +56,47 @@ def start(
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="More folders with PostgreSQL programs."),
     ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, metavar="MB/S", help="Copy no faster, over all workers together."),
+    ] = None,
+    lock_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            metavar="SECONDS",
+            help="How long a statement may wait for a lock, and so hold others up; 5 unless"
+            " said before.",
+        ),
+    ] = None,
+    retain_at_most: RetainOption = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Drop what was copied, and begin again.")
+    ] = False,
     spec: SpecOption = None,
+    yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """Copy the source to the target and follow it; returns when it has caught up.
 
-    Stopped at any point, the same command goes on from what is done.
+    Stopped at any point, the same command goes on from what is done. Exit code 4 when it
+    cannot, and says so: then --anew begins again.
     """
-    from naru.migrate import Bounds, SeenAt, Start, admit, begin_or_resume, observe_status, sole
+    from naru.migrate import (
+        Bounds,
+        SeenAt,
+        Start,
+        admit,
+        begin_anew,
+        begin_or_resume,
+        must_be_whole,
+        observe_status,
+        resume,
+        set_bound,
+        set_lock_seconds,
+        sole,
+    )
+    from naru.migrate import watching as beside
 
     found = parties(source, target, spec)
     leave, enter = both(found)
@@ -72,15 +106,25 @@ def start(
         sole(found.folder, chosen),
         observer_for() as observer,
     ):
+        seen_at = SeenAt(source_seen_at, target_seen_at)
+        if anew and journal.latest("migrate", chosen, open_only=True) is not None:
+            begun = resume(journal, chosen, leave, enter, seen_at)
+            talk.confirm(f"drop what was copied to {begun.target}, and begin again?", yes=yes)
+            begin_anew(begun, observer)
         if journal.latest("migrate", chosen, open_only=True) is None:
             admit(
                 leave, enter, jobs=jobs, source_seen_at=source_seen_at,
                 programs=tuple(postgres or ()), observer=observer,
             )  # fmt: skip
-        record = begin_or_resume(
-            journal, chosen, leave, enter, SeenAt(source_seen_at, target_seen_at)
+        record = begin_or_resume(journal, chosen, leave, enter, seen_at)
+        record = set_lock_seconds(record, lock_timeout)
+        set_bound(record, retain_at_most)
+        must_be_whole(record)
+        bounds = Bounds(
+            jobs=jobs, programs=tuple(postgres or ()), rate=rate * 1e6 if rate else None
         )
-        Start(record, Bounds(jobs=jobs, programs=tuple(postgres or ())), observer).perform()
+        with beside(record, observer) as watched:
+            Start(record, bounds, watched).perform()
         seen = observe_status(record)
     _show_status(seen, json)
 
@@ -198,6 +242,8 @@ def _show_status(seen: Status, json: bool) -> None:
         talk.put(f"lag\t{lag.bytes} bytes\t{lag.seconds:.2f} s")
         talk.put(f"slot\t{lag.retained_bytes} bytes of WAL held back\t{lag.wal_status}")
         talk.put(f"following\t{'yes' if lag.connected else 'no'}\t{lag.errors} errors")
+    if seen.retention and seen.retention.level != "ok":
+        talk.put(f"{seen.retention.level}\t{seen.retention.text}")
     if seen.problem:
         talk.put(f"problem\t{seen.problem}")
 
@@ -212,5 +258,13 @@ def _show_closing(closing: Closing, json: bool) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `naru migrate`."""
-    for command in (start, status, switching.cutover, switching.rollback, finish, abort):
+    for command in (
+        start,
+        status,
+        watching.watch,
+        switching.cutover,
+        switching.rollback,
+        finish,
+        abort,
+    ):
         app.command()(command)

@@ -8,6 +8,7 @@ be killed and run again.
 from __future__ import annotations
 
 from naru.migrate.admission import admit
+from naru.migrate.anew import begin_anew, must_be_whole
 from naru.migrate.assess import Assessment, assess
 from naru.migrate.close import Closing, abort, finish
 from naru.migrate.cross import Crossing, Switcher, must_be_at, settle_pending
@@ -16,9 +17,11 @@ from naru.migrate.gates import Gate, Limits
 from naru.migrate.hold import sole
 from naru.migrate.names import Names, Relation
 from naru.migrate.plan import PooledDatabase
-from naru.migrate.record import Record, SeenAt, begin_or_resume, resume
+from naru.migrate.record import Record, SeenAt, begin_or_resume, resume, set_lock_seconds
+from naru.migrate.retention import Retention
 from naru.migrate.start import Bounds, Start
 from naru.migrate.status import Status, observe_status
+from naru.migrate.watch import Watch, set_bound, watching
 
 __all__ = [
     "Assessment",
@@ -33,19 +36,26 @@ __all__ = [
     "PooledDatabase",
     "Record",
     "Relation",
+    "Retention",
     "SeenAt",
     "Start",
     "Status",
     "Switcher",
+    "Watch",
     "abort",
     "admit",
     "assess",
+    "begin_anew",
     "begin_or_resume",
     "catch_up",
     "finish",
     "must_be_at",
+    "must_be_whole",
     "observe_status",
     "resume",
+    "set_bound",
+    "set_lock_seconds",
     "settle_pending",
     "sole",
+    "watching",
 ]

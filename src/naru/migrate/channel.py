@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from naru.errors import DeadlineError, RefusedError
+from naru.migrate import locks
 from naru.migrate.names import Relation
 from naru.migrate.sides import Side, execute_composed, observe_server
 from naru.migrate.subscription import create_subscription
@@ -67,27 +68,36 @@ def publish(channel: Channel, tables: Sequence[Relation], at: Connection) -> Non
     query = "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %s"
     if fetch_value(at, query, [channel.name]):
         return
-    with at.transaction():
-        execute_composed(at, "CREATE PUBLICATION {name}", name=channel.identifier)
-        rest = iter(tables)
-        while some := list(islice(rest, _TABLES_PER_STATEMENT)):
-            execute_composed(
-                at,
-                "ALTER PUBLICATION {name} ADD TABLE {tables}",
-                name=channel.identifier,
-                tables=_table_list(some),
-            )
+
+    def act() -> None:
+        with at.transaction():
+            execute_composed(at, "CREATE PUBLICATION {name}", name=channel.identifier)
+            rest = iter(tables)
+            while some := list(islice(rest, _TABLES_PER_STATEMENT)):
+                execute_composed(
+                    at,
+                    "ALTER PUBLICATION {name} ADD TABLE {tables}",
+                    name=channel.identifier,
+                    tables=_table_list(some),
+                )
+
+    locks.patiently(at, act, tables, locks.AGAINST_PUBLISHING, "publishing tables")
 
 
 def republish(channel: Channel, tables: Sequence[Relation], at: Connection) -> None:
     """Let an existing publication carry only `tables`."""
-    if tables:
+    if not tables:
+        return
+
+    def act() -> None:
         execute_composed(
             at,
             "ALTER PUBLICATION {name} SET TABLE {tables}",
             name=channel.identifier,
             tables=_table_list(tables),
         )
+
+    locks.patiently(at, act, tables, locks.AGAINST_PUBLISHING, "publishing tables")
 
 
 def _table_list(tables: Sequence[Relation]) -> sql.Composed:
@@ -226,10 +236,15 @@ def drop_destination(channel: Channel, at: Connection) -> None:
 
 def drop_origin(channel: Channel, at: Connection) -> None:
     """Drop slot and publication; waits for a walsender that still holds the slot."""
+    drop_slot(channel, at)
+    execute_composed(at, "DROP PUBLICATION IF EXISTS {name}", name=channel.identifier)
+
+
+def drop_slot(channel: Channel, at: Connection) -> None:
+    """Drop the slot; its WAL may go. Waits for a walsender that still holds it."""
     release_slot(channel, at)
     if slot_exists(channel, at):
         at.execute("SELECT pg_catalog.pg_drop_replication_slot(%s)", [channel.name])
-    execute_composed(at, "DROP PUBLICATION IF EXISTS {name}", name=channel.identifier)
 
 
 def release_slot(channel: Channel, at: Connection) -> None:

@@ -14,6 +14,7 @@ from naru.errors import StoppedError
 from naru.migrate import channel as channels
 from naru.migrate.follow import CAUGHT_UP_BYTES, observe_lag
 from naru.migrate.record import Record
+from naru.migrate.retention import ANEW
 from naru.migrate.sides import observe_server, timeline
 from naru.postgres import Connection
 from naru.system import SILENT, Observer
@@ -74,5 +75,5 @@ def must_not_have_lost(record: Record, receiving: Connection) -> None:
         raise StoppedError(
             f"{record.other} has failed over while it was catching up: changes that its new"
             " primary does not have may be missing",
-            remedy="naru migrate abort, and start again",
+            remedy=ANEW,
         )

@@ -12,6 +12,7 @@ from naru.errors import StoppedError
 from naru.migrate import channel as channels
 from naru.migrate.channel import ChannelFacts
 from naru.migrate.record import Record
+from naru.migrate.retention import ANEW
 from naru.migrate.sides import explained
 from naru.postgres import Connection, Lsn
 from naru.system import SILENT, Observer
@@ -50,12 +51,10 @@ class Lag:
         if self.wal_status == "missing":
             return "the slot is gone: dropped, or a failover came before the standbys had it", (
                 "changes since then are on one side only: `naru migrate finish` to stay where"
-                " writes are, or abort and start again"
+                f" writes are; before the cutover {ANEW}"
             )
         if self.wal_status == "lost":
-            return "the slot has lost WAL", (
-                "`naru migrate abort`, raise max_slot_wal_keep_size, and start again"
-            )
+            return "the slot has lost WAL", (f"raise max_slot_wal_keep_size; then {ANEW}")
         if self.disabled:
             name = self.disabled[0]
             return f"subscription {name} is disabled, or gone", (

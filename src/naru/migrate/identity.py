@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from psycopg import sql
 
+from naru.migrate import locks
 from naru.migrate.names import OWN_SCHEMA, Relation
 from naru.postgres import Connection, fetch_all
 
@@ -81,7 +82,7 @@ def is_usable(table: TableIdentity) -> bool:
 
 
 def apply(connection: Connection, changes: Sequence[Change]) -> None:
-    """Make the changes, one short transaction each, with the session's lock timeout."""
+    """Make the changes, one short transaction each; see `locks` on how it waits for others."""
     for one in changes:
         _set(connection, one.relation, one.kind, one.index)
 
@@ -101,9 +102,15 @@ def _set(connection: Connection, relation: Relation, kind: str, index: str | Non
         what = sql.SQL("USING INDEX {}").format(sql.Identifier(index))
     else:
         what = sql.SQL({"d": "DEFAULT", "n": "NOTHING"}.get(kind, "FULL"))
-    connection.execute(
-        sql.SQL("ALTER TABLE ONLY {} REPLICA IDENTITY {}").format(relation.identifier, what)
+    text = sql.SQL("ALTER TABLE ONLY {} REPLICA IDENTITY {}").format(relation.identifier, what)
+    doing = f"setting the replica identity of {relation}"
+    locks.patiently(
+        connection, lambda: _run(connection, text), [relation], locks.AGAINST_ALTERING, doing
     )
+
+
+def _run(connection: Connection, text: sql.Composed) -> None:
+    connection.execute(text)
 
 
 _LACKING = """

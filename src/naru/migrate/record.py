@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,10 +10,11 @@ from naru.errors import UsageError
 from naru.journal import Journal, Run
 from naru.migrate.channel import Channel
 from naru.migrate.names import Names
-from naru.migrate.sides import Side
+from naru.migrate.sides import LOCK_SECONDS, Side
 from naru.postgres import Dsn
 
 KIND = "migrate"
+_LOCK_SECONDS = "lock seconds"
 Where = Literal["source", "target"]
 
 
@@ -81,6 +82,18 @@ class Record:
         return self.run.is_done("follow")
 
 
+def set_lock_seconds(record: Record, seconds: float | None) -> Record:
+    """Keep the user's bound for this and every later command; None leaves an earlier one."""
+    if seconds is None:
+        return record
+    record.run.remember(_LOCK_SECONDS, seconds)
+    return replace(
+        record,
+        source=replace(record.source, lock_seconds=seconds),
+        target=replace(record.target, lock_seconds=seconds),
+    )
+
+
 def begin_or_resume(journal: Journal, name: str, source: Dsn, target: Dsn, seen: SeenAt) -> Record:
     """The migration `name` that is open in the journal, or a new one.
 
@@ -141,7 +154,8 @@ def _record(run: Run, name: str, source: Dsn | None, target: Dsn | None, seen: S
                 f"migration {name!r} is under way with the {role} {begun}, not {given}",
                 remedy="give the same addresses; or finish or abort it; or choose another --name",
             )
-        sides.append(Side.of(role, given or begun, seen_at or seen_before))
+        lock_seconds = float(run.recall(_LOCK_SECONDS, LOCK_SECONDS))
+        sides.append(Side.of(role, given or begun, seen_at or seen_before, lock_seconds))
     return Record(run, Names(name), sides[0], sides[1])
 
 

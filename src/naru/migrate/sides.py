@@ -30,8 +30,10 @@ PLAIN = {
 }
 """What every session of ours needs, whatever is set for everybody."""
 
-# Our own statements on a user's database never wait long for a lock.
-SESSION = {**PLAIN, "lock_timeout": "5s", "synchronous_commit": "on", "search_path": ""}
+SESSION = {**PLAIN, "synchronous_commit": "on", "search_path": ""}
+
+LOCK_SECONDS = 5.0
+"""How long a statement of ours waits for a lock on a user's database, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +47,23 @@ class Side:
     role: str
     dsn: Dsn
     seen: Dsn = field(repr=False)
+    lock_seconds: float = LOCK_SECONDS
 
     @classmethod
-    def of(cls, role: str, dsn: Dsn, seen_at: str | None = None) -> Side:
+    def of(
+        cls, role: str, dsn: Dsn, seen_at: str | None = None, lock_seconds: float = LOCK_SECONDS
+    ) -> Side:
         """`seen_at`: `host:port` under which the other server reaches this one."""
         seen = dsn
         if seen_at:
             host, _, port = seen_at.rpartition(":")
             seen = dsn.with_(host=host, port=port, hostaddr=None)
-        return cls(role, dsn, seen)
+        return cls(role, dsn, seen, lock_seconds)
 
     def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
         """A connection for work of ours, with our session settings."""
-        connection = connect(self.dsn, purpose=purpose, autocommit=True, settings=SESSION)
+        settings = {**SESSION, "lock_timeout": f"{round(self.lock_seconds * 1000)}ms"}
+        connection = connect(self.dsn, purpose=purpose, autocommit=True, settings=settings)
         with explained(self, "setting up a session"):
             stay(connection)
         connection.autocommit = autocommit

@@ -31,6 +31,7 @@ from naru.migrate.follow import catch_up
 from naru.migrate.globals import transfer_globals
 from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.names import Relation
+from naru.migrate.pace import Pace
 from naru.migrate.parts import read_publishable
 from naru.migrate.record import Record
 from naru.migrate.sequences import read_sequences, set_sequences
@@ -52,6 +53,8 @@ class Bounds:
     maintenance_memory: str = "256MB"
     programs: tuple[Path, ...] = ()
     """More folders with PostgreSQL programs to choose pg_dump from."""
+    rate: float | None = None
+    """Bytes a second that rows are copied at, over all workers; None: as fast as it goes."""
 
 
 class Start:
@@ -170,7 +173,13 @@ class Start:
             encoding = observe_server(target).encoding
             self._run.event("copy.begin", f"copying {len(tables)} tables", bytes=work.total_bytes)
             copy_tables(
-                Reader(self._record.source, programs.tool("psql"), snapshot, encoding),
+                Reader(
+                    self._record.source,
+                    programs.tool("psql"),
+                    snapshot,
+                    encoding,
+                    Pace(self._bounds.rate),
+                ),
                 self._record.target,
                 work,
                 batch=number,
@@ -202,7 +211,13 @@ class Start:
         if is_whole(folder):
             dump = open_dump(folder, programs)
         else:
-            dump = dump_schema(self._record.source.dsn, folder, programs, snapshot=snapshot)
+            dump = dump_schema(
+                self._record.source.dsn,
+                folder,
+                programs,
+                snapshot=snapshot,
+                lock_seconds=self._record.source.lock_seconds,
+            )
         schema.pre_data(
             dump, self._record.target.dsn, jobs=self._bounds.jobs, observer=self._observer
         )

@@ -6,13 +6,15 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from naru.errors import NaruError
+from naru.errors import NaruError, StoppedError
 from naru.migrate import ledger
 from naru.migrate.follow import Lag, note_lag, observe_lag
 from naru.migrate.ledger import Copied
 from naru.migrate.plan import SWITCH
 from naru.migrate.record import Record
+from naru.migrate.retention import Retention
 from naru.migrate.sides import explained
+from naru.migrate.watch import must_not_be_given_up, observe_retention
 
 State = Literal["copying", "following", "switching", "crossed", "stopped"]
 
@@ -35,6 +37,8 @@ class Status:
     lag: Lag | None
     switches: int
     problem: str | None = None
+    retention: Retention | None = None
+    """The WAL held back on the side that takes writes."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -53,6 +57,7 @@ class Status:
             if self.copied
             else None,
             "lag": self.lag.to_json() if self.lag else None,
+            "retention": self.retention.to_json() if self.retention else None,
             "switches": self.switches,
             "problem": self.problem,
         }
@@ -62,6 +67,7 @@ def observe_status(record: Record) -> Status:
     """Look at both sides; a side that does not answer is the status's `problem`."""
     copied: Copied | None = None
     lag: Lag | None = None
+    retention: Retention | None = None
     problem: str | None = None
     try:
         with contextlib.ExitStack() as links:
@@ -74,8 +80,13 @@ def observe_status(record: Record) -> Status:
                     lag = observe_lag(record, live, other)
                     note_lag(record, lag)
                     problem = ": ".join(lag.problem) if lag.problem else None
+            with explained(record.live, "looking at the slots"):
+                retention = observe_retention(record, live)
+            must_not_be_given_up(record)
     except NaruError as error:
         problem = error.message
+        if isinstance(error, StoppedError) and error.remedy:
+            problem = f"{error.message}: {error.remedy}"
     steps = record.run.steps()
     last = steps[-1] if steps else None
     return Status(
@@ -90,6 +101,7 @@ def observe_status(record: Record) -> Status:
         lag=lag,
         switches=record.switches,
         problem=problem,
+        retention=retention,
     )
 
 

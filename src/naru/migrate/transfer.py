@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -24,7 +24,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from naru.errors import DeadlineError, NaruError, ServerError, StoppedError, UnreachableError
-from naru.migrate import ledger
+from naru.migrate import ledger, locks
+from naru.migrate.pace import Pace
 from naru.migrate.parts import Part
 from naru.migrate.sides import Side, explained
 from naru.migrate.wire import SAVEPOINT, Passed, carry, feed, is_plain
@@ -62,6 +63,7 @@ class Reader:
     psql: Path
     snapshot: str
     encoding: str
+    pace: Pace = field(default_factory=Pace)
 
 
 class Worker:
@@ -112,8 +114,7 @@ class Worker:
 
         def passed(count: int) -> None:
             nonlocal size
-            if stop.is_set():
-                raise StoppedError("the copy was stopped")
+            self._reader.pace.take(count, stop)
             size += count
             moved(count)
 
@@ -142,6 +143,10 @@ class Worker:
     def _cut_off(self, part: Part, error: NaruError) -> NaruError:
         """The same error with the names of servers and table, and how to go on."""
         copying = f"copying {part.table.relation} from {self._reader.source} to {self._target_side}"
+        if error.sqlstate == "55P03":
+            with self._reader.source.connect("who holds it") as asking:
+                who, pid = locks.holders(asking, [part.table.relation], locks.AGAINST_READING)
+            return StoppedError(f"{copying}: {who}", remedy=locks.remedy_for(pid), sqlstate="55P03")
         lost = error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
         kind = StoppedError if lost else ServerError
         return kind(

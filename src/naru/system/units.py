@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from naru.errors import UsageError
+
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 _COUNTS = (("", 1), ("k", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12))
 
@@ -15,6 +19,16 @@ def human_bytes(value: float) -> str:
         unit += 1
     sign = "-" if value < 0 else ""
     return f"{sign}{size:.0f} B" if unit == 0 else f"{sign}{_three(size)} {_BYTES[unit]}"
+
+
+def parse_bytes(text: str) -> int:
+    """The bytes that `20GB`, `1.5 TB`, `512MiB` or `4096` mean. Raises UsageError."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgtp]?)(i?)b?)\s*", text, re.IGNORECASE)
+    if found is None:
+        raise UsageError(f"{text!r} is no size", remedy="write a number and a unit, such as 20GB")
+    number, letter, binary = found[1], found[2].lower(), found[3]
+    power = "kmgtp".index(letter) + 1 if letter else 0
+    return int(float(number) * (1024 if binary else 1000) ** power)
 
 
 def human_count(value: float) -> str:

@@ -1,0 +1,105 @@
+"""`naru migrate watch`: stays, and lets no migration fill the disk of the server in production."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from naru.cli import talk
+from naru.cli.options import JsonOption, SpecOption
+from naru.cli.parties import (
+    NameOption,
+    SourceOption,
+    TargetOption,
+    journal_of,
+    open_record,
+    parties,
+)
+from naru.errors import NaruError, StoppedError
+from naru.system.units import parse_bytes
+
+if TYPE_CHECKING:
+    from naru.migrate import Record, Retention, Watch
+
+RetainOption = Annotated[
+    int | None,
+    typer.Option(
+        "--retain-at-most", metavar="SIZE", parser=parse_bytes,
+        help="Give up, and drop the slots, rather than hold back more WAL than this, such as 50GB;"
+        " by default when nine tenths of the disk are full, where that can be known.",
+    ),
+]  # fmt: skip
+
+
+def watch(
+    source: SourceOption = None,
+    target: TargetOption = None,
+    name: NameOption = None,
+    retain_at_most: RetainOption = None,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="How often to look.")
+    ] = 10.0,
+    looks: Annotated[
+        int | None, typer.Option(min=1, help="End after so many looks, as for cron.")
+    ] = None,
+    spec: SpecOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch the WAL that the migration holds back, and give it up before a disk is full.
+
+    Stays until the migration has ended; says something when it changes. Exit code 0 if all
+    is well, 1 on a warning, 3 if the server does not answer, 4 if the slots are dropped.
+    """
+    from naru.migrate import Watch, set_bound
+
+    found = parties(source, target, spec)
+    with journal_of(found) as journal:
+        record = open_record(found, journal, name)
+        set_bound(record, retain_at_most)
+        watching = Watch(record)
+        try:
+            level = _stay(record, watching, every, looks, as_json=as_json)
+        finally:
+            watching.close()
+    raise typer.Exit({"ok": 0, "warning": 1, "unreachable": 3}.get(level, 4))
+
+
+def _stay(
+    record: Record, watching: Watch, every: float, looks: int | None, *, as_json: bool
+) -> str:
+    level, left = "", looks
+    while record.run.ended is None:
+        before = level
+        level, text = _look(watching)
+        if as_json or level != before:
+            _put(level, text, as_json=as_json)
+        if left is not None:
+            left -= 1
+            if left <= 0:
+                return level
+        time.sleep(every)
+    talk.say("the migration has ended")
+    return "ok"
+
+
+def _look(watching: Watch) -> tuple[str, str]:
+    """The level and its words. StoppedError passes: there is nothing left to watch."""
+    try:
+        seen: Retention | None = watching.look()
+    except StoppedError:
+        raise
+    except NaruError as error:
+        return "unreachable", error.message
+    if seen is None:
+        return "ok", "nothing to watch right now"
+    return seen.level, seen.text + (f" → {seen.remedy}" if seen.remedy else "")
+
+
+def _put(level: str, text: str, *, as_json: bool) -> None:
+    if as_json:
+        talk.put(json.dumps({"level": level, "text": text}))
+    else:
+        talk.put(f"{level}\t{text}")
