@@ -22,6 +22,7 @@ from naru.migrate.crew import Crew, Problem, is_noted, note_done
 from naru.migrate.entries import Entry, contents, is_content, split
 from naru.migrate.landing import Landing, adapt, observe_landing
 from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.settle import settle
 from naru.migrate.statements import (
     SERIAL,
     TOLERANT,
@@ -95,7 +96,7 @@ def pre_data(
             for batch in _run_side_by_side(wave, dump, target, jobs, made):
                 _run_entries(connection, dump, batch, target)
                 made(batch)
-        _settle(connection)
+        settle(connection)
         return len(todo)
 
 
@@ -148,7 +149,7 @@ def build(
                     _tasks(part, stage), serial=stage in SERIAL, tolerant=stage in TOLERANT,
                     on_done=counter,
                 )  # fmt: skip
-        _settle(connection)
+        settle(connection)
         return BuildReport(counter.count - skipped, skipped, tuple(crew.problems))
 
 
@@ -231,13 +232,6 @@ def _done(connection: Connection, dump: SchemaDump) -> set[str]:
         [dump.identity],
     )
     return {row[0] for row in rows}
-
-
-def _settle(connection: Connection) -> None:
-    """One commit that waits for the disk (and the standby), and so for all before it."""
-    with connection.transaction():
-        connection.execute("SET LOCAL synchronous_commit = on")
-        connection.execute("SELECT pg_catalog.pg_current_xact_id()")
 
 
 class _Made:

@@ -35,6 +35,7 @@ from naru.migrate.pace import Pace
 from naru.migrate.parts import read_publishable
 from naru.migrate.record import Record
 from naru.migrate.sequences import read_sequences, set_sequences
+from naru.migrate.settle import settle
 from naru.migrate.sides import explained, observe_server
 from naru.migrate.statements import Phase, Statement
 from naru.migrate.transfer import Reader, Worker
@@ -117,6 +118,7 @@ class Start:
             if left or not complete:
                 self._copy_batch(source, target, left, complete)
             copied = ledger.totals(target)
+            settle(target)
         seconds = self._copy_seconds()
         self._run.figure("copy.tables", copied.tables)
         self._run.figure("copy.rows", copied.rows, "rows")

@@ -249,8 +249,8 @@ class Worker:
         if self._target is None:
             self._target = self._target_side.connect(self._purpose)
             self._prepare(self._target)
-            # Waiting for each small part to be flushed would only cost time: the copy is
-            # done when its last transaction, a synchronous one, is.
+            # Waiting for each small part to be flushed would only cost time: the copy
+            # settles at its end.
             self._target.execute("SET synchronous_commit = off")
         return self._target
 
