@@ -15,6 +15,7 @@ from naru.migrate import channel as channels
 from naru.migrate.follow import CAUGHT_UP_BYTES, observe_lag
 from naru.migrate.record import Record
 from naru.migrate.retention import ANEW
+from naru.migrate.settle import settle
 from naru.migrate.sides import observe_server, timeline
 from naru.postgres import Connection
 from naru.system import SILENT, Observer
@@ -64,6 +65,7 @@ def make_durable(record: Record, observer: Observer = SILENT) -> bool:
                 )
                 return False
             time.sleep(_EVERY)
+        settle(other)
         must_not_have_lost(record, other)
         record.run.remember("durable", True)
         return True
