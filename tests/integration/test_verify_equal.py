@@ -243,7 +243,7 @@ def test_verdict_and_certificate_say_what_was_not_exact(pair: Pair, tmp_path: Pa
     page = tmp_path / "certificate.html"
     words = ["verify", "--source", pair.source.conninfo(), "--target", pair.target.conninfo(),
              "--table", "v", "--equal", SCALE, "--except-column", "public.v.[!ni]*",
-             "--certificate", str(page)]  # fmt: skip
+             "--certificate", str(page), "--state", str(tmp_path)]  # fmt: skip
     on(pair.target, "UPDATE v SET num = 1.5, nums = '{1.5}' WHERE id IN (3, 4, 5, 6);"
        "UPDATE v SET num = 'NaN' WHERE id = 53")  # fmt: skip
     done = CliRunner().invoke(app, words)

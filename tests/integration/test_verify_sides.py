@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -221,8 +222,9 @@ def test_row_security_that_would_hide_rows_is_an_error(pair: Pair) -> None:
 
 
 def command(source: Dsn, target: Dsn, *more: str) -> tuple[int, str]:
-    arguments = ["verify", "--source", source.conninfo(), "--target", target.conninfo(), *more]
-    result = CliRunner().invoke(app, arguments)
+    sides = ["--source", source.conninfo(), "--target", target.conninfo()]
+    with tempfile.TemporaryDirectory() as state:
+        result = CliRunner().invoke(app, ["verify", *sides, "--state", state, *more])
     return result.exit_code, result.stdout
 
 
@@ -260,10 +262,12 @@ def test_the_command_writes_a_certificate(pair: Pair, tmp_path: Path) -> None:
     assert str(pair.source) in said
 
 
-def test_an_unreachable_side_ends_with_exit_code_3(pair: Pair) -> None:
+def test_an_unreachable_side_ends_with_exit_code_3(pair: Pair, tmp_path: Path) -> None:
     nowhere = pair.target.with_(port=str(free_port()))
     result = CliRunner().invoke(
-        app, ["verify", "--source", pair.source.conninfo(), "--target", nowhere.conninfo()]
-    )
+        app,
+        ["verify", "--source", pair.source.conninfo(), "--target", nowhere.conninfo(),
+         "--state", str(tmp_path)],
+    )  # fmt: skip
     assert getattr(result.exception, "exit_code", None) == 3
     assert result.stdout == ""

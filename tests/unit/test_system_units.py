@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from naru.errors import UsageError
 from naru.system import units
 
 
@@ -45,3 +46,17 @@ def test_milliseconds_stay_milliseconds(value: float, text: str) -> None:
 )
 def test_the_clock_grows_with_the_time(value: float, text: str) -> None:
     assert units.clock(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("1.5 min", 90), ("250ms", 0.25), ("2h", 7200), ("7d", 604800)],
+)
+def test_times_are_read_with_their_units(text: str, seconds: float) -> None:
+    assert units.parse_seconds(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1s", "ten", "1 month", "1S"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no time"):
+        units.parse_seconds(text)

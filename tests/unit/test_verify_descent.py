@@ -99,7 +99,7 @@ def test_a_big_table_is_read_in_parts_without_a_gap() -> None:
 
 
 def test_the_number_of_parts_is_bounded() -> None:
-    assert len(relation(10**9).parts(by_page=True)) == 64
+    assert len(relation(10**9).parts(by_page=True)) == 1024
 
 
 def test_what_cannot_be_read_by_page_is_one_part() -> None:

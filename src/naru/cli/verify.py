@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +15,10 @@ from naru.cli.parties import both, parties
 from naru.cli.progress import observer_for
 from naru.cli.repair import SourceOption, TargetOption, repair
 from naru.errors import UsageError
+from naru.system.units import parse_seconds
 
 if TYPE_CHECKING:
-    from naru.verify import RowDifference, Verdict
+    from naru.verify import Restraint, RowDifference, Verdict
 
 _MOST_SHOWN = 40
 
@@ -51,6 +53,48 @@ def verify(
             " columns only as 'schema.table.column:RULE'. Repeatable.",
         ),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a comparison that was stopped.")
+    ] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Pass over tables unchanged since they were found equal."),
+    ] = False,
+    recheck_after: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=parse_seconds,
+            help="With --again: not if that was so long ago, as 30d.",
+        ),
+    ] = None,
+    at_most: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=parse_seconds,
+            help="Begin with no table after so long, as 10min.",
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where results are kept; by default with the state."),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(help="Read no more in a second on each side: 50000 (rows) or 20MB."),
+    ] = None,
+    pause_when: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIMIT",
+            help="Pause while a server is busy: 'lag>100MB', 'lag>10s', 'active>20' or"
+            " 'latency>50ms'. Repeatable.",
+        ),
+    ] = None,
+    pause_at_most: Annotated[
+        str, typer.Option(metavar="TIME", help="Give up after so long a pause, or 'forever'.")
+    ] = "1h",
     live: Annotated[
         bool, typer.Option("--live", help="Sound while the target follows the source.")
     ] = False,
@@ -86,18 +130,29 @@ def verify(
         if source or target:
             raise UsageError("options of `naru verify repair` stand behind that word")
         return
-    from naru.verify import Equality, Options, Repair, compare
+    from naru.verify import Equality, Ledger, Options, Repair, compare
 
     options = Options(
         jobs=jobs, tables=tuple(table or ()), except_tables=tuple(except_ or ()),
         except_columns=tuple(except_column or ()), equal=Equality.parse(equal or ()),
         materialized_rows=materialized_rows, strict=strict,
         max_differences=max_differences, live=live, live_seconds=live_seconds, slot=slot,
+        resume=resume, again=again, recheck_seconds=recheck_after,
+        at_most_seconds=at_most,
+        restraint=_restraint(rate, pause_when or (), pause_at_most),
     )  # fmt: skip
-    here, there = both(parties(source, target, spec))
+    found = parties(source, target, spec)
+    here, there = both(found)
     mending = Repair(repair_sql) if repair_sql else None
-    with observer_for() as watcher:
-        verdict = compare(here, there, options=options, observer=watcher, repair=mending)
+    with observer_for() as watcher, Ledger.in_folder(state or found.folder) as ledger:
+        try:
+            verdict = compare(
+                here, there, options=options, observer=watcher, repair=mending, ledger=ledger
+            )
+        except BaseException:
+            if ledger.run:
+                talk.say("what was compared is kept: the same command with --resume goes on")
+            raise
     _draw(verdict)
     if certificate:
         from naru.report import write_certificate
@@ -116,9 +171,23 @@ def verify(
     raise typer.Exit(0 if verdict.same else 1)
 
 
+def _restraint(rate: str | None, limits: Sequence[str], at_most: str) -> Restraint:
+    from naru.verify import Limit, Rate, Restraint
+
+    return Restraint(
+        Rate.parse(rate) if rate else None,
+        tuple(Limit.parse(limit) for limit in limits),
+        None if at_most == "forever" else parse_seconds(at_most),
+    )
+
+
 def verdict_line(verdict: Verdict) -> str:
     """The verdict in a line."""
     size = f"{verdict.rows:,} rows in {len(verdict.tables)} tables, {verdict.seconds:.1f} s"
+    if verdict.kept:
+        size += f"; {len(verdict.kept)} of them unchanged since they were compared"
+    if verdict.not_reached:
+        size += f"; {len(verdict.not_reached)} tables not reached"
     if verdict.same:
         rules = ", ".join(verdict.method.get("equal", ()))
         return f"the same{f' by {rules}' if rules else ''}: {size}"

@@ -30,7 +30,10 @@ class CertifiedSide:
 
 @dataclass(frozen=True)
 class CertifiedTable:
-    """One table; `findings` name rows that differ, not always all of them."""
+    """One table; `findings` name rows that differ, not always all of them.
+
+    `compared_at` is in seconds since the epoch; `earlier` says that it was not in this run.
+    """
 
     name: str
     source_rows: int
@@ -38,6 +41,8 @@ class CertifiedTable:
     same: bool
     differences: int
     findings: tuple[str, ...] = ()
+    compared_at: float | None = None
+    earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,15 @@ def _sides(sides: Iterable[CertifiedSide]) -> Markup:
 
 def _tables(tables: Iterable[CertifiedTable]) -> Markup:
     ordered = sorted(tables, key=lambda table: (table.same, table.name))
-    heads = ("table", "rows of the source", "rows of the target", "same", "differences")
+    heads = ("table", "rows of the source", "rows of the target", "same", "differences", "at (UTC)")
     return _table(heads, [row for table in ordered for row in _table_rows(table)])
+
+
+def _time(table: CertifiedTable) -> str:
+    if table.compared_at is None:
+        return "at the snapshot"
+    moment = (iso(table.compared_at) or "")[:19].replace("T", " ")
+    return f"{moment}, earlier" if table.earlier else moment
 
 
 def _table_rows(table: CertifiedTable) -> Iterable[Markup]:
@@ -130,12 +142,13 @@ def _table_rows(table: CertifiedTable) -> Iterable[Markup]:
     yield tag(
         "tr", tag("th", table.name, scope="row"),
         *(tag("td", figure, class_="figure") for figure in figures),
+        tag("td", _time(table), class_="figure"),
         class_=None if table.same else "broken",
     )  # fmt: skip
     if table.findings:
         words = f"{human_count(len(table.findings))} of them"
         named = tag("details", tag("summary", words), _list(table.findings))
-        yield tag("tr", tag("td", named, colspan="5"))
+        yield tag("tr", tag("td", named, colspan="6"))
 
 
 def _table(heads: Iterable[str], rows: Iterable[Markup]) -> Markup:

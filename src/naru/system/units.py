@@ -31,6 +31,19 @@ def parse_bytes(text: str) -> int:
     return int(float(number) * (1024 if binary else 1000) ** power)
 
 
+_SECONDS = {"ms": 0.001, "": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def parse_seconds(text: str) -> float:
+    """The seconds that `90`, `90s`, `10min`, `2h`, `7d` mean. Raises UsageError."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
+    if found is None or found[2] not in _SECONDS:
+        raise UsageError(
+            f"{text!r} is no time", remedy="write a number and a unit, such as 90s, 10min, 2h, 7d"
+        )
+    return float(found[1]) * _SECONDS[found[2]]
+
+
 def human_count(value: float) -> str:
     """Whole numbers with thousands separated: `2,041,332`."""
     return f"{round(value):,}"

@@ -13,6 +13,8 @@ from naru.verify.digest import Digest, DigestVerdict, judge_digest
 from naru.verify.digesting import take_digest
 from naru.verify.equality import Equality
 from naru.verify.lag import ChannelLag, LagMeter, ReplicationLag, TableLag
+from naru.verify.ledger import Ledger
+from naru.verify.load import Limit, Rate, Restraint
 from naru.verify.options import Options
 from naru.verify.repair import Repair, RepairPlan
 from naru.verify.sequences import read_sequences
@@ -35,10 +37,14 @@ __all__ = [
     "LagMeter",
     "LargeObjectDifference",
     "LargeObjectVerdict",
+    "Ledger",
+    "Limit",
     "Options",
+    "Rate",
     "Repair",
     "RepairPlan",
     "ReplicationLag",
+    "Restraint",
     "RowDifference",
     "SchemaDifference",
     "SequenceDifference",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from naru.postgres import Dsn
 from naru.report import Certificate, CertifiedSide, CertifiedTable
-from naru.verify.verdict import RowDifference, TableVerdict, Verdict
+from naru.verify.verdict import RowDifference, TableVerdict, Verdict, moment
 
 _HASHES = {
     "record": "64-bit hash_record_extended of binary forms, hashed once more, summed",
@@ -55,8 +55,9 @@ def _table(table: TableVerdict) -> CertifiedTable:
     if table.reason:
         findings.append(table.reason)
     return CertifiedTable(
-        table.table, table.rows, table.target_rows, table.same, table.found, tuple(findings)
-    )
+        table.table, table.rows, table.target_rows, table.same, table.found, tuple(findings),
+        table.compared_at, table.kept,
+    )  # fmt: skip
 
 
 def _row(row: RowDifference) -> str:
@@ -100,12 +101,22 @@ def _findings(verdict: Verdict) -> Iterator[str]:
 def _method(verdict: Verdict) -> Iterator[str]:
     name = str(verdict.method["hash"])
     yield f"hash: {_HASHES[name]}; both servers computed the same over samples of every type"
-    yield "every row of every table named here was read on both sides; no row was sampled"
+    yield (
+        "every row of every table named here was read on both sides, not before the time that"
+        " stands with it; no row was sampled"
+    )
     yield (
         "types compared by their binary form: "
         + (", ".join(str(one) for one in verdict.method["binary_types"]) or "none")
         + "; all others by their text under fixed settings"
     )
+    if verdict.kept and verdict.still_until is not None:
+        oldest = min(table.compared_at or 0.0 for table in verdict.kept)
+        yield (
+            f"{len(verdict.kept):,} tables marked as earlier were compared before this run, the"
+            f" first of them at {moment(oldest)}; in none of them had either server counted a"
+            f" change that was committed by {moment(verdict.still_until)}"
+        )
     for rule, says in verdict.method.get("equal", {}).items():
         columns = [column for column, name in verdict.loosened if name == rule]
         where = ", ".join(columns) if columns else "no column of its types"

@@ -9,10 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from naru.errors import UsageError
-from naru.postgres import Connection, Dsn, fetch_value
+from naru.postgres import Dsn
 from naru.system import SILENT, Observer
+from naru.system.units import human_seconds
+from naru.verify.agenda import Agenda
 from naru.verify.hashing import Agreement, agree
 from naru.verify.large_objects import compare_large_objects
+from naru.verify.ledger import Ledger
+from naru.verify.method import describe, positions
 from naru.verify.options import Options, SequenceValues
 from naru.verify.repair import MOST_LARGE_OBJECTS, Repair
 from naru.verify.schema import SchemaComparison, is_note
@@ -20,6 +24,7 @@ from naru.verify.selection import left_out_columns
 from naru.verify.sequences import compare_sequences, read_sequences
 from naru.verify.side import Side
 from naru.verify.tables import Pair, TableComparison
+from naru.verify.throttle import Throttle
 from naru.verify.verdict import (
     LargeObjectVerdict,
     SchemaDifference,
@@ -30,10 +35,6 @@ from naru.verify.verdict import (
 )
 
 _MOST_SCHEMA = 10_000
-_POSITION = (
-    "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
-    " ELSE pg_current_wal_lsn() END)::text"
-)
 
 
 def compare(
@@ -45,12 +46,14 @@ def compare(
     target_snapshot: str | None = None,
     observer: Observer = SILENT,
     repair: Repair | None = None,
+    ledger: Ledger | None = None,
 ) -> Verdict:
     """Are two databases the same? Reads only; nothing is written on either side.
 
     With snapshots (as exported by another session, which must stay open) everything but
     sequences is read exactly at them; without, each table has one snapshot a side.
-    With `repair` a script is written as well that makes the target like the source.
+    With `repair` a script is written as well that makes the target like the source. With
+    `ledger` the result of each table is kept there as soon as it is known.
     Raises UnreachableError or NotPermittedError when a side cannot be read.
     """
     options = options or Options()
@@ -63,7 +66,7 @@ def compare(
         Side("target", target, target_snapshot),
     )
     with _closing(sides), closing(repair) if repair else nullcontext():
-        return _Comparison(sides, options, observer, repair).verdict()
+        return _Comparison(sides, options, observer, repair, ledger).verdict()
 
 
 @contextmanager
@@ -84,16 +87,21 @@ class _Comparison:
         options: Options,
         observer: Observer,
         repair: Repair | None,
+        ledger: Ledger | None,
     ) -> None:
         self._sides = sides
         self._options = options
         self._observer = observer
         self._repair = repair
+        self._ledger = ledger
+        self._agenda: Agenda | None = None
+        self._paused = 0.0
+        self._not_reached: dict[str, float | None] = {}
         self._left_out: list[str] = []
         self._control: Pair = (sides[0].connect(), sides[1].connect())
 
     def verdict(self) -> Verdict:
-        started, moment, begin = time.monotonic(), time.time(), self._positions()
+        started, moment, begin = time.monotonic(), time.time(), self._positions("begin")
         if left_out := left_out_columns(self._sides, self._control, self._options):
             self._left_out.append(f"columns: {', '.join(left_out)} (--except-column)")
         if self._options.except_tables:
@@ -124,12 +132,23 @@ class _Comparison:
             not_compared=tuple(self._left_out),
             strict=self._options.strict,
             live=self._options.live,
-            method=self._method(agreement) | {"started": moment, **self._at("begin", begin)},
+            not_reached=self._not_reached,
+            still_until=self._agenda.still_until if self._agenda else None,
+            method=describe(self._sides, self._control, agreement, self._options)
+            | {
+                "started": moment,
+                "paused_seconds": round(self._paused, 1),
+                **begin,
+                **self._positions("end"),
+            },
         )
         if self._repair:
             with self._reading():
                 self._repair.write(self._sides, self._control, verdict)
         return verdict
+
+    def _positions(self, when: str) -> dict[str, str]:
+        return positions(self._sides, self._control, when)
 
     @contextmanager
     def _reading(self, *, only_given: bool = False) -> Iterator[None]:
@@ -175,16 +194,33 @@ class _Comparison:
             return ()
         if not self._options.materialized_rows:
             self._left_out.append("rows of materialized views: not asked for")
+        agenda = self._agenda = Agenda(
+            self._sides, self._control, agreement, self._options, self._ledger
+        )
+        for line in agenda.said():
+            self._observer.note(line)
         comparison = TableComparison(
-            self._sides, agreement, self._options, self._observer, self._repair
+            self._sides, agenda, agreement, self._options, self._observer, self._repair
         )
         try:
-            return tuple(comparison.verdicts(self._control))
+            restraint = self._options.restraint
+            with Throttle(self._sides, restraint, self._observer, comparison.progress) as throttle:
+                found = [*agenda.kept, *comparison.verdicts(self._control)]
+            self._paused = throttle.waited
+            agenda.end()
+            self._note_unreached(comparison.not_reached)
+            return tuple(sorted(found, key=lambda one: one.table.encode()))
         except BaseException:
             comparison.abort()
             raise
         finally:
             comparison.shutdown()
+
+    def _note_unreached(self, tables: dict[str, float | None]) -> None:
+        self._not_reached = dict(sorted(tables.items(), key=lambda one: one[0].encode()))
+        if tables:
+            within = human_seconds(self._options.at_most_seconds or 0)
+            self._left_out.append(f"rows of {len(tables):,} tables: not reached within {within}")
 
     def _sequences(self) -> tuple[tuple[SequenceDifference, ...], int]:
         reason = self._no_sequences()
@@ -227,35 +263,6 @@ class _Comparison:
         found = compare_large_objects(self._sides, self._control, agreement, MOST_LARGE_OBJECTS)
         self._repair.large_objects = found.differences
         return replace(found, differences=found.differences[:most])
-
-    def _method(self, agreement: Agreement) -> dict[str, Any]:
-        return {
-            "hash": agreement.method,
-            "equal": {str(rule): rule.meaning.says for rule in self._options.equal.rules},
-            "binary_types": sorted(agreement.trusted),
-            "source_version": _version(self._control[0]),
-            "target_version": _version(self._control[1]),
-            "source_snapshot": self._sides[0].snapshot,
-            "target_snapshot": self._sides[1].snapshot,
-            **self._at("end", self._positions()),
-        }
-
-    def _at(self, when: str, positions: list[str]) -> dict[str, str]:
-        return {
-            f"{side.name}_{when}": found for side, found in zip(self._sides, positions, strict=True)
-        }
-
-    def _positions(self) -> list[str]:
-        """Where the WAL of both sides ends now."""
-        found = []
-        for side, connection in zip(self._sides, self._control, strict=True):
-            with side.explained("reading its position"):
-                found.append(str(fetch_value(connection, _POSITION)))
-        return found
-
-
-def _version(connection: Connection) -> str:
-    return str(connection.info.parameter_status("server_version"))
 
 
 def _in_order(values: SequenceValues) -> Iterator[tuple[str, SequenceState]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from naru.errors import UsageError
 from naru.verify.equality import EXACT, Equality
+from naru.verify.load import FREE, Restraint
 from naru.verify.naming import matches, table_matches
 from naru.verify.verdict import SequenceState
 
@@ -24,7 +25,10 @@ class Options:
     when rows are compared. `equal` are rules by which different values count as the same.
     `sequence_values` are values recorded earlier (source, target), as at a cutover, taken
     instead of reading them now. `live_seconds` is the deadline for rows that keep changing,
-    `slot` the logical slot on the source that feeds the target.
+    `slot` the logical slot on the source that feeds the target. With a ledger: `resume` goes on
+    with a run that was stopped, `again` passes over tables that have not changed since they
+    were found equal, unless that was `recheck_seconds` ago or more. `at_most_seconds` after
+    its start a run begins with no further table. `restraint` spares the servers.
     """
 
     jobs: int = 2
@@ -43,10 +47,19 @@ class Options:
     live: bool = False
     live_seconds: float = 60.0
     slot: str | None = None
+    resume: bool = False
+    again: bool = False
+    recheck_seconds: float | None = None
+    at_most_seconds: float | None = None
+    restraint: Restraint = FREE
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise UsageError(f"jobs must be 1 or more, not {self.jobs}")
+        if self.resume and self.again:
+            raise UsageError(
+                "--resume goes on with a run, and --again begins one: give one of them"
+            )
         if self.max_differences < 1:
             raise UsageError(f"max-differences must be 1 or more, not {self.max_differences}")
 

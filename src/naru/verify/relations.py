@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import pairwise
@@ -15,7 +15,8 @@ from naru.verify.side import Side
 from naru.verify.types import TypeFacts
 
 PART_PAGES = 8192
-_MOST_PARTS = 64
+_MOST_PARTS = 1024
+_MOST_SMALL_PARTS = 16384
 
 
 def query(name: str) -> sql.SQL:
@@ -35,16 +36,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of one relation's pages, from `first` up to `last` (None: no bound)."""
+    """A stretch of one relation's pages, from `first` up to `last` (None: no bound).
+
+    `size` is about how many bytes it takes, with what is stored out of line.
+    """
 
     relation: sql.Identifier
     first: int | None = None
     last: int | None = None
+    size: float = 0.0
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A table on one side. `pages` of a leaf is None where it cannot be read by page."""
+    """A table on one side. `pages` of a leaf is None where it cannot be read by page.
+
+    `sizes` are the bytes of each leaf, out of line ones included.
+    """
 
     name: str
     schema: str
@@ -54,6 +62,11 @@ class Relation:
     keys: tuple[tuple[str, ...], ...]
     leaves: tuple[tuple[str, str, int | None], ...]
     estimate: int
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
 
     @property
     def identifier(self) -> sql.Composable:
@@ -68,24 +81,32 @@ class Relation:
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
-    def parts(self, by_page: bool) -> list[Part]:
-        """The whole table as parts for workers to share."""
+    def parts(self, by_page: bool, most_bytes: int | None = None) -> list[Part]:
+        """The whole table as parts for workers to share, each of `most_bytes` if that is given."""
+        sizes = self.sizes or (0,) * len(self.leaves)
         return [
             part
-            for schema, name, pages in self.leaves
-            for part in _split(sql.Identifier(schema, name), pages if by_page else None)
+            for (schema, name, pages), size in zip(self.leaves, sizes, strict=True)
+            for part in _split(
+                sql.Identifier(schema, name), pages if by_page else None, size, most_bytes
+            )
         ]
 
 
-def _split(relation: sql.Identifier, pages: int | None) -> Iterator[Part]:
+def _split(
+    relation: sql.Identifier, pages: int | None, size: int, most_bytes: int | None
+) -> Iterator[Part]:
     """Parts of equal size; the first and the last are open, for sizes that were stale."""
-    count = min(_MOST_PARTS, (pages or 0) // PART_PAGES)
+    if most_bytes is None:
+        count = min(_MOST_PARTS, (pages or 0) // PART_PAGES)
+    else:
+        count = min(_MOST_SMALL_PARTS, pages or 0, -(-size // most_bytes))
     if pages is None or count < 2:
-        yield Part(relation)
+        yield Part(relation, size=size)
         return
     bounds = [None, *(pages * i // count for i in range(1, count)), None]
     for first, last in pairwise(bounds):
-        yield Part(relation, first, last)
+        yield Part(relation, first, last, size / count)
 
 
 class Types:
@@ -108,19 +129,30 @@ class Types:
         return self._known[oid]
 
 
-def relations(side: Side, connection: Connection, types: Types) -> Iterator[tuple[str, Relation]]:
-    """All tables of a side by name, in the order of their names' bytes.
+_CHOSEN = (
+    "SELECT * FROM ({}) AS found (name, schema, relname, oid, kind, columns, keys, leaves)"
+    " WHERE oid = ANY({}::int8[])"
+)
+
+
+def relations(
+    side: Side, connection: Connection, types: Types, oids: Sequence[int] | None = None
+) -> Iterator[tuple[str, Relation]]:
+    """All tables of a side, or those of some oids, in the order of their names' bytes.
 
     A side with a snapshot needs an open transaction; another holds none meanwhile.
     """
     hold = side.snapshot is None
-    for row in side.stream(connection, "relations", query("relations.sql"), batch=50, hold=hold):
+    statement: sql.SQL | sql.Composed = query("relations.sql")
+    if oids is not None:
+        statement = sql.SQL(_CHOSEN).format(statement, sql.Literal(list(oids)))
+    for row in side.stream(connection, "relations", statement, batch=50, hold=hold):
         yield row[0], _relation(row, types)
 
 
 def _relation(row: tuple[Any, ...], types: Types) -> Relation:
     name, schema, relname, _, kind, columns, keys, leaves = row
-    estimate = sum(tuples if tuples > 0 else (pages or 0) * 20 for _, _, pages, tuples in leaves)
+    estimate = sum(tuples if tuples > 0 else (pages or 0) * 20 for _, _, pages, tuples, _ in leaves)
     return Relation(
         name=name,
         schema=schema,
@@ -130,4 +162,5 @@ def _relation(row: tuple[Any, ...], types: Types) -> Relation:
         keys=tuple(tuple(key) for key in keys),
         leaves=tuple((leaf[0], leaf[1], leaf[2]) for leaf in leaves),
         estimate=int(estimate),
+        sizes=tuple(leaf[4] for leaf in leaves),
     )

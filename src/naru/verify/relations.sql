@@ -22,7 +22,7 @@ SELECT format('%I.%I', n.nspname, c.relname),
                    CASE WHEN l.relkind IN ('r', 'm') THEN
                         coalesce(pg_relation_size(l.oid), 0)
                         / current_setting('block_size')::int8 END,
-                   l.reltuples)
+                   l.reltuples, coalesce(pg_table_size(l.oid), 0))
                    ORDER BY ln.nspname, l.relname), '[]')
           FROM (WITH RECURSIVE tree (leaf) AS (
                     SELECT c.oid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Half:
     workers: Workers
     statements: Statements
     snapshot: str
+    part_bytes: int | None = None
 
     @property
     def by_page(self) -> bool:
@@ -52,28 +54,40 @@ class Half:
         return self.statements.agreement.method == "record"
 
     def totals(
-        self, bits: int, within: Buckets | None, counted: Callable[[int], None]
-    ) -> list[Future[Totals]]:
-        """Begin to read the totals, all parts at once."""
-        name = self.statements.relation.name
+        self, into: Totals, bits: int, within: Buckets | None, counted: Callable[[int], None]
+    ) -> list[Future[None]]:
+        """Begin to add up the totals of all parts, all at once.
 
-        def read(part: Part) -> Callable[[Connection], Totals]:
-            def work(connection: Connection) -> Totals:
+        A part is added as it is read, so that few totals are held however many parts there are.
+        """
+        name = self.statements.relation.name
+        lock = threading.Lock()
+
+        def read(part: Part) -> Callable[[Connection], None]:
+            def work(connection: Connection) -> None:
                 found = connection.execute(self.statements.totals(part, bits, within))
                 totals = {place: (rows, int(hashes)) for place, rows, hashes in found}
-                counted(sum(rows for rows, _ in totals.values()))
-                return totals
+                rows = sum(rows for rows, _ in totals.values())
+                self.side.gate.spend(self.side, rows, part.size)
+                counted(rows)
+                with lock:
+                    add(into, totals)
 
             return work
 
         return [
             self.workers.submit(self.snapshot, f"reading {name}", read(part))
-            for part in self.statements.relation.parts(self.by_page)
+            for part in self.statements.relation.parts(self.by_page, self.part_bytes)
         ]
 
     def rows(self, connection: Connection, within: Buckets) -> Iterator[tuple[Any, ...]]:
         """Stream the rows of some buckets in the order of their places."""
-        return self.side.stream(connection, "rows", self.statements.rows(within))
+        self.side.gate.enter(self.side)
+        seen = 0
+        for row in self.side.stream(connection, "rows", self.statements.rows(within)):
+            seen += 1
+            yield row
+        self.side.gate.spend(self.side, seen, self.statements.relation.size)
 
 
 def sift(
@@ -96,14 +110,14 @@ def sift(
 def _both(
     source: Half, target: Half, bits: int, within: Buckets | None, counted: Callable[[int], None]
 ) -> tuple[Totals, Totals]:
-    futures = (
-        source.totals(bits, within, counted),
-        target.totals(bits, within, lambda _: None),
-    )
     sums: tuple[Totals, Totals] = ({}, {})
-    for total, parts in zip(sums, futures, strict=True):
+    futures = (
+        source.totals(sums[0], bits, within, counted),
+        target.totals(sums[1], bits, within, counted),
+    )
+    for parts in futures:
         for part in parts:
-            add(total, part.result())
+            part.result()
     return sums
 
 

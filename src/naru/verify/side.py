@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 from psycopg import IsolationLevel, sql
@@ -57,6 +57,24 @@ _PIN = (
 )
 
 
+class Gate(Protocol):
+    """Lets work on a side pass, or has it wait."""
+
+    def enter(self, side: Side) -> None:
+        """Wait until more may be read on this side."""
+
+    def spend(self, side: Side, rows: int, size: float) -> None:
+        """So many rows and bytes were read on this side."""
+
+
+class _Open:
+    """A gate that is always open."""
+
+    def enter(self, side: Side) -> None: ...
+
+    def spend(self, side: Side, rows: int, size: float) -> None: ...
+
+
 class Side:
     """`source` or `target`: opens pinned connections and ends them all."""
 
@@ -64,6 +82,7 @@ class Side:
         self.name = name
         self.dsn = dsn
         self.snapshot = snapshot
+        self.gate: Gate = _Open()
         self._open: list[Connection] = []
         self._lock = threading.Lock()
         self._stopped = False
@@ -170,6 +189,7 @@ class Workers:
         """Run `work` on a connection that reads `snapshot` (None: one of its own)."""
 
         def run() -> T:
+            self.side.gate.enter(self.side)
             connection: Connection | None = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self._local.connection = self.side.connect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,12 +12,12 @@ from dataclasses import replace
 
 from naru.postgres import Connection
 from naru.system import Deadline, Observer
+from naru.verify.agenda import Agenda, Item
 from naru.verify.following import find_slot, follow
 from naru.verify.hashing import Agreement
-from naru.verify.merging import merge
 from naru.verify.options import Options
 from naru.verify.preparing import prepare
-from naru.verify.relations import Relation, Types, relations
+from naru.verify.progress import RowsProgress, TableProgress
 from naru.verify.repair import Repair
 from naru.verify.rows import Half, Suspect, name, sift, suspects
 from naru.verify.side import Side, Workers
@@ -27,45 +28,24 @@ Pair = tuple[Connection, Connection]
 _MOST_FOLLOWED = 20_000
 
 
-class Progress:
-    """Counts the source's rows as they are compared, against an estimate."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-        self._lock = threading.Lock()
-        self._done = 0
-        self._total = 0
-
-    def expect(self, rows: int) -> None:
-        with self._lock:
-            self._total += rows
-
-    def count(self, rows: int) -> None:
-        with self._lock:
-            self._done += rows
-            done, total = self._done, self._total
-        self._observer.progress("rows compared", done, max(total, done + 1), "rows")
-
-    def end(self) -> None:
-        self._observer.progress("rows compared", self._done, self._done, "rows")
-
-
 class TableComparison:
     """Compares tables of two sides; one coordinator a table, `options.jobs` workers a side."""
 
     def __init__(
         self,
         sides: tuple[Side, Side],
+        agenda: Agenda,
         agreement: Agreement,
         options: Options,
         observer: Observer,
         repair: Repair | None = None,
     ) -> None:
         self._sides = sides
+        self._agenda = agenda
         self._agreement = agreement
         self._options = options
         self._repair = repair
-        self._progress = Progress(observer)
+        self.progress = RowsProgress(observer, agenda.rows, len(agenda.entries))
         self._workers = (
             Workers(sides[0], options.jobs),
             Workers(sides[1], options.jobs),
@@ -73,20 +53,23 @@ class TableComparison:
         self._coordinators = ThreadPoolExecutor(options.jobs, thread_name_prefix="verify-table")
         self._local = threading.local()
         self._slot: str | None = None
+        at_most = options.at_most_seconds
+        self._deadline = Deadline(at_most, "tables") if at_most is not None else None
+        self.not_reached: dict[str, float | None] = {}
 
     def verdicts(self, connections: Pair) -> Iterator[TableVerdict]:
-        """One verdict a table, in the order of names."""
+        """One verdict for each table that was compared, in the order of the agenda."""
         if self._options.live:
             with self._sides[0].explained("looking for the slot"):
                 self._slot = find_slot(connections[0], self._options.slot)
-        running: deque[Future[TableVerdict]] = deque()
-        for table, source, target in self._tables(connections):
-            running.append(self._coordinators.submit(self._table, table, source, target))
+        running: deque[Future[TableVerdict | None]] = deque()
+        for item in self._agenda.items():
+            running.append(self._coordinators.submit(self._item, item))
             while running and (running[0].done() or len(running) > 8 * self._options.jobs):
-                yield running.popleft().result()
+                yield from _reached(running.popleft())
         while running:
-            yield running.popleft().result()
-        self._progress.end()
+            yield from _reached(running.popleft())
+        self.progress.end()
 
     def abort(self) -> None:
         """Drop what has not begun, cancel what has."""
@@ -102,19 +85,21 @@ class TableComparison:
             workers.shutdown()
         self._coordinators.shutdown(wait=True)
 
-    def _tables(self, connections: Pair) -> Iterator[tuple[str, Relation | None, Relation | None]]:
-        streams = [
-            relations(side, connection, Types(connection))
-            for side, connection in zip(self._sides, connections, strict=True)
-        ]
-        for table, source, target in merge(*streams):
-            is_view = "m" in {source.kind if source else "", target.kind if target else ""}
-            if self._options.covers(table) and (self._options.materialized_rows or not is_view):
-                if source and target:
-                    self._progress.expect(source.estimate)
-                yield table, source, target
+    def _item(self, item: Item) -> TableVerdict | None:
+        """Compare one table and keep the result; None if there is no time to begin with it."""
+        if self._deadline and self._deadline.passed:
+            self.not_reached[item.entry.name] = item.entry.compared_at
+            return None
+        progress = self.progress.table(item.entry.estimate)
+        # What a given snapshot shows is older, and nobody here knows by how much.
+        began = None if any(side.snapshot for side in self._sides) else time.time()
+        verdict = replace(self._table(item, progress), compared_at=began)
+        progress.end()
+        self._agenda.note(item, verdict)
+        return verdict
 
-    def _table(self, table: str, source: Relation | None, target: Relation | None) -> TableVerdict:
+    def _table(self, item: Item, progress: TableProgress) -> TableVerdict:
+        table, source, target = item.entry.name, item.source, item.target
         if source is None or target is None:
             lacking = "source" if source is None else "target"
             return TableVerdict(table, reason=f"the {lacking} has no such table")
@@ -126,14 +111,16 @@ class TableComparison:
                 for side, holder in zip(self._sides, connections[0], strict=True)
             ]
             halves = [
-                Half(*parts)
+                Half(*parts, self._options.restraint.part_bytes)
                 for parts in zip(self._sides, self._workers, statements, snapshots, strict=True)
             ]
-            verdict = self._verdict(table, halves[0], halves[1], connections[1])
+            verdict = self._verdict(table, halves[0], halves[1], connections[1], progress)
         return replace(verdict, loosened=_loosened(statements[0]))
 
-    def _verdict(self, table: str, source: Half, target: Half, readers: Pair) -> TableVerdict:
-        rows, target_rows, within = sift(source, target, self._progress.count)
+    def _verdict(
+        self, table: str, source: Half, target: Half, readers: Pair, progress: TableProgress
+    ) -> TableVerdict:
+        rows, target_rows, within = sift(source, target, progress.count)
         verdict = TableVerdict(table, rows, target_rows)
         if within is None:
             return verdict
@@ -186,6 +173,12 @@ class TableComparison:
             known = ((source.connect(), target.connect()), (source.connect(), target.connect()))
             self._local.connections = known
         return known
+
+
+def _reached(future: Future[TableVerdict | None]) -> Iterator[TableVerdict]:
+    verdict = future.result()
+    if verdict is not None:
+        yield verdict
 
 
 def _loosened(statements: Statements) -> tuple[str, ...]:

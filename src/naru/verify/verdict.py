@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
+
+
+def moment(seconds: float) -> str:
+    """A point in time, in seconds since the epoch, as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
 
 RowKind = Literal["changed", "missing", "extra"]
 """`missing`: only in the source. `extra`: only in the target."""
@@ -48,6 +55,10 @@ class TableVerdict:
     """Why the rows could not be compared, such as a table missing on one side."""
     loosened: tuple[str, ...] = ()
     """Columns that were compared under a rule, as `column: rule`."""
+    compared_at: float | None = None
+    """Just before its snapshots were taken, in seconds since the epoch; None if they were given."""
+    kept: bool = False
+    """True if an earlier run compared it, and it has not changed since."""
 
     @property
     def same(self) -> bool:
@@ -69,6 +80,10 @@ class TableVerdict:
             shape["reason"] = self.reason
         if self.loosened:
             shape["loosened"] = list(self.loosened)
+        if self.compared_at is not None:
+            shape["compared_at"] = moment(self.compared_at)
+        if self.kept:
+            shape["kept"] = True
         return shape
 
 
@@ -182,6 +197,10 @@ class Verdict:
     not_compared: tuple[str, ...] = ()
     strict: bool = False
     live: bool = False
+    not_reached: Mapping[str, float | None] = field(default_factory=dict)
+    """Tables that a run of bounded time did not get to, and when each was last compared."""
+    still_until: float | None = None
+    """Up to when changes in tables that were kept from an earlier run would be known."""
     method: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -202,6 +221,11 @@ class Verdict:
         notes = len(self.notes) if self.strict else 0
         others = len(self.schema) + len(self.sequences) + self.large_objects.found
         return tables + notes + others
+
+    @property
+    def kept(self) -> tuple[TableVerdict, ...]:
+        """The tables that were not read again, since they had not changed."""
+        return tuple(table for table in self.tables if table.kept)
 
     @property
     def loosened(self) -> tuple[tuple[str, str], ...]:
@@ -231,5 +255,9 @@ class Verdict:
             "not_compared": list(self.not_compared),
             "strict": self.strict,
             "live": self.live,
+            "not_reached": {
+                name: None if at is None else moment(at) for name, at in self.not_reached.items()
+            },
+            "still_until": moment(self.still_until) if self.kept and self.still_until else None,
             "method": dict(self.method),
         }
