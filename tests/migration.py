@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -31,7 +32,7 @@ from naru.migrate import (
     abort,
     begin_or_resume,
 )
-from naru.postgres import Dsn, LocalServer, connect, fetch_all, scram_secret
+from naru.postgres import Connection, Dsn, LocalServer, connect, fetch_all, scram_secret
 from naru.system import run, wait_until
 from naru.verify import Verdict
 from tests.poolers import ADMIN, ADMIN_PASSWORD, TestPooler
@@ -43,7 +44,8 @@ _DRIVER = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.migration import killing
+from tests.migration import cutting, killing
+cutting({part_bytes!r})
 killing({where!r})
 from naru.cli import main
 sys.argv = ["naru", *{words!r}]
@@ -103,9 +105,17 @@ class Case:
         poolers = self.pooled(pooler) if pooler else ()
         return Switcher(record, poolers, Limits(pause_seconds=seconds))
 
-    def command(self, *words: str, where: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `naru` as a process of its own in this case's folder, to be killed at `where`."""
-        script = _DRIVER.format(root=str(Path(__file__).parents[1]), where=where, words=list(words))
+    def command(
+        self, *words: str, where: str = "", part_bytes: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `naru` as a process of its own in this case's folder, to be killed at `where`.
+
+        With `part_bytes` the copy's parts are as small as that, instead of 128 MB.
+        """
+        script = _DRIVER.format(
+            root=str(Path(__file__).parents[1]), where=where, words=list(words),
+            part_bytes=part_bytes,
+        )  # fmt: skip
         return subprocess.run(
             [sys.executable, "-c", script],
             cwd=self.folder,
@@ -260,16 +270,22 @@ def wait_for_writes(workload: Workload, more: int = 50) -> None:
 def killing(where: str) -> None:
     """Arrange that this process is killed at `where`; called in a process of its own.
 
-    `step NAME` before a step, `part N` after N parts of the copy, `index N` after N
-    statements of the schema's build, `pause NAME` before a step of the pause, `committed`
-    when a switch is decided and clients still wait; `postmaster PID` kills that server
-    after some parts, and lets naru live.
+    `step NAME` before a step, `slot` when the copy's slot is made, `held` when its snapshot
+    is in other hands, `part N` when N parts of the copy are done and one nearly, `index N`
+    after N statements of the schema's build, `pause NAME` before a step of the pause,
+    `committed` when a switch is decided and clients still wait. `postmaster PID` kills that
+    server after some parts, `cut N` the copy's sessions on the target in part N, and both
+    let naru live.
     """
     kind, _, value = where.partition(" ")
     if kind == "step":
         _kill_at_step(value)
+    elif kind == "slot":
+        _kill_after("naru.migrate.channel", "create_slot_with_snapshot")
+    elif kind == "held":
+        _kill_after("naru.migrate.keeper", "_hand_over")
     elif kind == "part":
-        _kill_at_part(int(value))
+        _at_part(int(value) + 1, lambda _: _die())
     elif kind == "index":
         _kill_at_index(int(value))
     elif kind == "pause":
@@ -277,7 +293,28 @@ def killing(where: str) -> None:
     elif kind == "committed":
         _kill_when_committed()
     elif kind == "postmaster":
-        _kill_at_part(12, int(value))
+        _at_part(12, lambda _: os.kill(int(value), 9))
+    elif kind == "cut":
+        _at_part(int(value), _cut_off)
+
+
+def cutting(part_bytes: int | None) -> None:
+    """Let parts of the copy be as small as that, and few tables too small for it."""
+    if part_bytes is not None:
+        from naru.migrate import parts
+
+        parts.PART_BYTES, parts.SMALL_BYTES = part_bytes, part_bytes // 4
+
+
+def _kill_after(module: str, name: str) -> None:
+    found = importlib.import_module(module)
+    function = getattr(found, name)
+
+    def dying(*args: object) -> None:
+        function(*args)
+        _die()
+
+    setattr(found, name, dying)
 
 
 def _die() -> None:
@@ -294,20 +331,25 @@ def _kill_at_step(wanted: str) -> None:
     steps.at_boundary = at_boundary
 
 
-def _kill_at_part(count: int, victim: int | None = None) -> None:
+def _at_part(count: int, act: Callable[[Connection], None]) -> None:
     from naru.migrate import ledger
 
     note, seen = ledger.note, [0]
 
-    def counting(*args: object) -> None:
-        note(*args)  # type: ignore[arg-type]
+    def counting(connection: Connection, *args: object) -> None:
+        note(connection, *args)  # type: ignore[arg-type]
         seen[0] += 1
-        if victim is not None and seen[0] == count:
-            os.kill(victim, 9)
-        elif victim is None and seen[0] > count:
-            _die()
+        if seen[0] == count:
+            act(connection)
 
     ledger.note = counting  # type: ignore[assignment]
+
+
+def _cut_off(connection: Connection) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name LIKE 'naru: copy %'"
+    )
 
 
 def _kill_at_index(count: int) -> None:

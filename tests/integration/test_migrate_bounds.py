@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from naru.errors import DeadlineError
-from naru.migrate import Start, begin_anew, set_lock_seconds
+from naru.migrate import Bounds, Start, begin_anew, set_lock_seconds
 from naru.migrate.disk import observe_disk
-from naru.migrate.start import Bounds
 from naru.postgres import Connection, LocalServer, connect, fetch_all, fetch_value
 from tests.migration import Case, case, catalogs, found
 

@@ -146,7 +146,7 @@ def test_every_kind_of_change_arrives_when_made_while_tables_are_copied(
         _change(made.source)
         return copy_tables(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("naru.migrate.start.copy_tables", late)
+    monkeypatch.setattr("naru.migrate.batch.copy_tables", late)
     made.start()
     _cross(made)
 

@@ -80,6 +80,10 @@ def test_a_server_that_dies_in_the_middle_of_the_copy_is_told_and_start_goes_on(
     _revive(server)
     again = made.command("migrate", "start", *made.uris())
     assert again.returncode == 0, again.stderr[-3000:]
+    # A source that went down took the copy's snapshot with it; a target did not.
+    assert ("no longer held" in again.stderr) == (side == "source"), again.stderr[-3000:]
+    with made.record() as record:
+        assert (record.batches == [1]) == (side == "target")
     _ends_the_same(made)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +21,10 @@ from psycopg import sql
 from naru.errors import NaruError, ServerError, StoppedError, UnreachableError
 from naru.migrate import ledger, wire
 from naru.migrate.names import Relation
-from naru.migrate.parts import Part, cut, read_tables
+from naru.migrate.parts import Part, cut, cut_into, read_tables
+from naru.migrate.reading import Reader
 from naru.migrate.sides import Side
-from naru.migrate.transfer import Reader, Worker
+from naru.migrate.transfer import Worker
 from naru.postgres import Connection, Dsn, LocalServer, connect, fetch_value
 from naru.system import give_to, need_program, server_account, wait_until
 from tests import servers
@@ -107,7 +110,9 @@ def pair(old_server: LocalServer, new_server: LocalServer) -> Iterator[Pair]:
 
 
 @contextlib.contextmanager
-def working(pair: Pair, name: str = "item") -> Iterator[tuple[Worker, Part]]:
+def working(
+    pair: Pair, name: str = "item", *, until: float = math.inf
+) -> Iterator[tuple[Worker, Part]]:
     """A worker with a snapshot, and the table `name` as one part that counts as large."""
     with connect(pair.source, purpose="test") as holding:
         holding.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -117,7 +122,7 @@ def working(pair: Pair, name: str = "item") -> Iterator[tuple[Worker, Part]]:
                 one for one in read_tables(reading_tables)
                 if one.relation == Relation("public", name)
             )  # fmt: skip
-        reader = Reader(Side.of("source", pair.source), pair.psql, snapshot, "UTF8")
+        reader = Reader(Side.of("source", pair.source), pair.psql, snapshot, "UTF8", until=until)
         worker = Worker(reader, Side.of("target", pair.target), 1)
         try:
             yield worker, cut(table)[0]
@@ -382,6 +387,28 @@ def test_a_worker_copies_and_notes(pair: Pair) -> None:
         pair.target, DIGEST.format("item")
     )
     assert pair.ask(pair.target, "SELECT rows FROM naru_migration.part") == 4000
+
+
+def test_a_worker_stops_when_rows_move_to_another_file_between_two_parts(pair: Pair) -> None:
+    pair.do(pair.source, FILL)
+    pair.do(pair.target, EMPTY.format(check=""))
+    with working(pair) as (worker, part):
+        first, second = cut_into(part.table, 2)
+        assert copy(worker, first) > [0]
+        pair.do(pair.source, "DELETE FROM item WHERE id < 800")
+        pair.do(pair.source, "VACUUM FULL item")
+        with pytest.raises(StoppedError, match=r"public\.item was written anew"):
+            copy(worker, second)
+    assert pair.ask(pair.target, "SELECT array_agg(number) FROM naru_migration.part") == [0]
+
+
+def test_a_snapshot_that_is_too_old_is_read_no_further(pair: Pair) -> None:
+    pair.do(pair.source, FILL)
+    pair.do(pair.target, EMPTY.format(check=""))
+    with working(pair, until=time.time()) as (worker, part):
+        with pytest.raises(StoppedError, match="--longest-snapshot"):
+            copy(worker, part)
+    assert nothing_arrived(pair, "item")
 
 
 def test_a_worker_that_the_target_refuses_names_the_table_and_notes_nothing(pair: Pair) -> None:

@@ -31,6 +31,7 @@ from naru.errors import UnreachableError
 
 if TYPE_CHECKING:
     from naru.migrate import Closing, Status
+    from naru.migrate.holders import Holding
     from naru.migrate.sides import Side
 
 SeenSourceOption = Annotated[
@@ -42,6 +43,18 @@ SeenTargetOption = Annotated[
     str | None,
     typer.Option("--target-seen-at", metavar="HOST:PORT",
                  help="Where the source's server reaches the target, if not as we do."),
+]  # fmt: skip
+KeepOption = Annotated[
+    float | None,
+    typer.Option("--keep-snapshot-for", min=0, metavar="MINUTES",
+                 help="How long the source's snapshot stays for a copy that has stopped; 30"
+                 " unless said before."),
+]  # fmt: skip
+LongestOption = Annotated[
+    float | None,
+    typer.Option("--longest-snapshot", min=0, metavar="MINUTES",
+                 help="How old the snapshot may get in whole; 0, as old as it takes, unless"
+                 " said before."),
 ]  # fmt: skip
 
 
@@ -70,6 +83,8 @@ def start(
         ),
     ] = None,
     retain_at_most: RetainOption = None,
+    keep_snapshot_for: KeepOption = None,
+    longest_snapshot: LongestOption = None,
     anew: Annotated[
         bool, typer.Option("--anew", help="Drop what was copied, and begin again.")
     ] = False,
@@ -80,7 +95,8 @@ def start(
     """Copy the source to the target and follow it; returns when it has caught up.
 
     Stopped at any point, the same command goes on from what is done. Exit code 4 when it
-    cannot, and says so: then --anew begins again.
+    cannot, and says so: then --anew begins again. The snapshot that a stopped copy goes on under
+    holds vacuum back on the source while it is kept.
     """
     from naru.migrate import (
         Bounds,
@@ -93,6 +109,7 @@ def start(
         observe_status,
         resume,
         set_bound,
+        set_keeping,
         set_lock_seconds,
         sole,
     )
@@ -123,6 +140,7 @@ def start(
         bounds = Bounds(
             jobs=jobs, programs=tuple(postgres or ()), rate=rate * 1e6 if rate else None
         )
+        set_keeping(record, _seconds(keep_snapshot_for), _seconds(longest_snapshot))
         with beside(record, observer) as watched:
             Start(record, bounds, watched).perform()
         seen = observe_status(record)
@@ -214,6 +232,10 @@ def abort(
         _show_closing(closing, json)
 
 
+def _seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else 60 * minutes
+
+
 @contextmanager
 def _hinting(option: str, side: Side) -> Iterator[None]:
     """Name the option that does without `side`, should it be out of reach."""
@@ -237,6 +259,8 @@ def _show_status(seen: Status, json: bool) -> None:
     talk.put(f"step\t{seen.step}\t{seen.step_state}")
     if seen.copied:
         talk.put(f"copied\t{seen.copied.rows} rows\t{seen.copied.bytes} bytes")
+    if seen.snapshot:
+        _show_snapshot(seen.snapshot)
     if seen.lag:
         lag = seen.lag
         talk.put(f"lag\t{lag.bytes} bytes\t{lag.seconds:.2f} s")
@@ -246,6 +270,16 @@ def _show_status(seen: Status, json: bool) -> None:
         talk.put(f"{seen.retention.level}\t{seen.retention.text}")
     if seen.problem:
         talk.put(f"problem\t{seen.problem}")
+
+
+def _show_snapshot(held: Holding) -> None:
+    from naru.system.units import human_count, human_seconds
+
+    end = "" if held.left_seconds is None else f"\tgiven back in {human_seconds(held.left_seconds)}"
+    talk.put(
+        f"snapshot\theld for {human_seconds(held.seconds)} by process {held.process}"
+        f"\tvacuum held back by {human_count(held.transactions)} transactions{end}"
+    )
 
 
 def _show_closing(closing: Closing, json: bool) -> None:

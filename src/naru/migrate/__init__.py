@@ -10,6 +10,7 @@ from __future__ import annotations
 from naru.migrate.admission import admit
 from naru.migrate.anew import begin_anew, must_be_whole
 from naru.migrate.assess import Assessment, assess
+from naru.migrate.building import Bounds
 from naru.migrate.close import Closing, abort, finish
 from naru.migrate.cross import Crossing, Switcher, must_be_at, settle_pending
 from naru.migrate.follow import Lag, LagWatch, catch_up
@@ -19,7 +20,8 @@ from naru.migrate.names import Names, Relation
 from naru.migrate.plan import PooledDatabase
 from naru.migrate.record import Record, SeenAt, begin_or_resume, resume, set_lock_seconds
 from naru.migrate.retention import Retention
-from naru.migrate.start import Bounds, Start
+from naru.migrate.snapshot import set_keeping
+from naru.migrate.start import Start
 from naru.migrate.status import Status, observe_status
 from naru.migrate.watch import Watch, set_bound, watching
 
@@ -54,6 +56,7 @@ __all__ = [
     "observe_status",
     "resume",
     "set_bound",
+    "set_keeping",
     "set_lock_seconds",
     "settle_pending",
     "sole",

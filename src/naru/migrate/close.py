@@ -13,7 +13,7 @@ from psycopg import sql
 
 from naru.errors import NaruError, UsageError
 from naru.migrate import channel as channels
-from naru.migrate import identity, ledger
+from naru.migrate import holders, identity, ledger, snapshot
 from naru.migrate.channel import Channel
 from naru.migrate.outcome import open_side
 from naru.migrate.record import Record
@@ -89,7 +89,8 @@ def _both(record: Record) -> tuple[Side, ...]:
 def _take_away(record: Record, observer: Observer, sides: tuple[Side, ...]) -> list[str]:
     """Subscriptions first, so that nobody holds the slots; then slots, publications, the rest."""
     names = _names_in_use(record, sides)
-    lines: list[str] = []
+    lines = _end_snapshot(record) if record.source in sides else []
+    snapshot.forget(record.run)
 
     def do(title: str, act: Callable[[], None], side: Side) -> None:
         observer.step(title, "running")
@@ -107,6 +108,13 @@ def _take_away(record: Record, observer: Observer, sides: tuple[Side, ...]) -> l
     if record.target in sides:
         do("drop the migration's own schema", lambda: _drop_ledger(record.target), record.target)
     return lines
+
+
+def _end_snapshot(record: Record) -> list[str]:
+    with record.source.connect("close") as source:
+        with explained(record.source, "ending the hold on the copy's snapshot"):
+            ended = holders.end(record.run, record.names, source)
+    return [f"{record.source}: the copy's snapshot is given back"] if ended else []
 
 
 def _names_in_use(record: Record, sides: tuple[Side, ...]) -> list[str]:

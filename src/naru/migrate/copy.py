@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from naru.errors import StoppedError
+from naru.migrate.ledger import Begun
 from naru.migrate.names import Relation
-from naru.migrate.parts import Part, bundles, cut, may_stay_whole, read_tables
+from naru.migrate.parts import Part, Table, bundles, cut, cut_into, may_stay_whole, read_tables
+from naru.migrate.reading import Reader
 from naru.migrate.sides import Side
-from naru.migrate.transfer import Reader, Worker
+from naru.migrate.transfer import Worker
 from naru.postgres import Connection
 from naru.system import SILENT, Observer
 
@@ -23,25 +25,58 @@ class Plan:
     parts: list[Part]
     total_bytes: int
     done_bytes: int
+    kept: int
+    """Parts that are copied, of tables that are not complete yet."""
+    anew: list[Relation]
+    """Tables of which parts are copied that fit no others any more."""
 
 
-def plan(source: Connection, complete: Container[Relation], jobs: int = 1) -> Plan:
-    """Cut the source's tables into parts, and leave out tables that are complete.
+def plan(
+    source: Connection,
+    complete: Container[Relation],
+    begun: Mapping[Relation, Begun],
+    jobs: int = 1,
+) -> Plan:
+    """Cut the source's tables into parts, and leave out what is copied.
 
-    `source` must see the copy's snapshot, so that no page is missed.
+    `source` must see the copy's snapshot, so that no page is missed; what is `begun` must
+    have been copied from the same one.
     """
     can_split = source.info.server_version >= 140000  # older servers scan all for a ctid range
-    tables = list(read_tables(source))
+    return what_is_left(list(read_tables(source)), complete, begun, jobs, can_split=can_split)
+
+
+def what_is_left(
+    tables: Sequence[Table],
+    complete: Container[Relation],
+    begun: Mapping[Relation, Begun],
+    jobs: int,
+    *,
+    can_split: bool = True,
+) -> Plan:
+    """The plan for `tables`. A table that was begun is cut as it was cut then.
+
+    Unless its rows lie elsewhere by now: parts are ranges of pages, and pages of two files
+    do not go together. Such a table is copied anew.
+    """
     total = sum(table.bytes for table in tables)
     whole = may_stay_whole(total, jobs)
     left: list[Part] = []
-    done = 0
+    anew: list[Relation] = []
+    done = kept = 0
     for table in tables:
+        before = begun.get(table.relation)
         if table.relation in complete:
             done += table.bytes
+        elif before is not None and before.filenode == table.filenode:
+            parts = cut_into(replace(table, pages=before.pages), before.of)
+            left += [part for part in parts if part.number not in before.numbers]
+            done += sum(part.bytes for part in parts if part.number in before.numbers)
+            kept += len(before.numbers)
         else:
-            left.extend(cut(table, can_split=can_split and table.bytes > whole))
-    return Plan(left, total, done)
+            left += cut(table, can_split=can_split and table.bytes > whole)
+            anew += [table.relation] if before is not None else []
+    return Plan(left, total, done, kept, anew)
 
 
 @dataclass
@@ -52,6 +87,7 @@ class _Progress:
     total: int
     moved: int
     rows: int = 0
+    ended: bool = False
     missing: dict[Relation, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -67,6 +103,12 @@ class _Progress:
             self.rows += rows
             self.missing[part.table.relation] -= 1
             return self.missing[part.table.relation] == 0
+
+    def all_done(self) -> bool:
+        """True once, when no part is missing any more."""
+        with self.lock:
+            ended, self.ended = self.ended, not any(self.missing.values())
+            return self.ended and not ended
 
 
 Task = Callable[[Worker], "Iterable[Task]"]
@@ -112,12 +154,14 @@ def copy_tables(
     batch: int,
     jobs: int,
     table_done: Callable[[Relation], Iterable[Task]],
+    rows_done: Callable[[], None] = lambda: None,
     observer: Observer = SILENT,
 ) -> int:
     """Copy the planned parts with `jobs` workers; give the number of rows.
 
     `table_done` is asked right after a table's last part for more to do with it (its
-    indexes), which any worker may take while others go on copying. The first error stops
+    indexes), which any worker may take while others go on copying. `rows_done` hears that
+    the last part is copied and no worker sees the snapshot any more. The first error stops
     all workers and is raised; what was finished stays noted in the target's ledger.
     """
     progress = _Progress(observer, work.total_bytes, work.done_bytes)
@@ -129,16 +173,26 @@ def copy_tables(
     def copying(parts: Sequence[Part]) -> Task:
         def task(worker: Worker) -> Iterable[Task]:
             rows = worker.copy(parts, batch, progress.add, stop)
-            ended = (part for part, some in zip(parts, rows, strict=True)
-                     if progress.part_done(part, some))  # fmt: skip
+            ended = [part for part, some in zip(parts, rows, strict=True)
+                     if progress.part_done(part, some)]  # fmt: skip
+            if progress.all_done():
+                let_go()
             return [more for part in ended for more in table_done(part.table.relation)]
 
         return task
 
+    workers = [Worker(reader, target, number) for number in range(1, jobs + 1)]
+
+    def let_go() -> None:
+        for worker in workers:
+            worker.let_go()
+        rows_done()
+
+    if progress.all_done():
+        let_go()
     todo = _Queue(copying(parts) for parts in bundles(work.parts))
 
-    def drain(number: int) -> None:
-        worker = Worker(reader, target, number)
+    def drain(worker: Worker) -> None:
         try:
             while (task := todo.take()) is not None:
                 todo.done(task(worker))
@@ -150,8 +204,8 @@ def copy_tables(
             worker.close()
 
     threads = [
-        threading.Thread(target=drain, args=(number,), name=f"copy {number}", daemon=True)
-        for number in range(1, jobs + 1)
+        threading.Thread(target=drain, args=(worker,), name=f"copy {number}", daemon=True)
+        for number, worker in enumerate(workers, 1)
     ]
     for thread in threads:
         thread.start()

@@ -22,7 +22,6 @@ from naru.migrate.hold import sole
 from naru.migrate.outcome import complete, undo
 from naru.migrate.plan import SWITCH, PooledDatabase, SwitchPlan
 from naru.migrate.sides import Side
-from naru.postgres import Dsn
 from naru.system import Companion, companion
 from naru.traffic import PgBouncer
 
@@ -53,8 +52,8 @@ def _to_json(plan: SwitchPlan, run: Run) -> dict[str, Any]:
         "journal": str(run.journal.path),
         "run": run.number,
         "number": plan.number,
-        "leave": _side_to_json(plan.leave),
-        "enter": _side_to_json(plan.enter),
+        "leave": plan.leave.to_json(),
+        "enter": plan.enter.to_json(),
         "forward": [one.name for one in plan.forward],
         "back": plan.back.name,
         "pause_seconds": plan.pause_seconds,
@@ -66,20 +65,8 @@ def _to_json(plan: SwitchPlan, run: Run) -> dict[str, Any]:
     }
 
 
-def _side_to_json(side: Side) -> dict[str, Any]:
-    return {
-        "role": side.role,
-        "dsn": dict(side.dsn.parameters),
-        "seen": dict(side.seen.parameters),
-    }
-
-
-def _side(document: dict[str, Any]) -> Side:
-    return Side(document["role"], Dsn(document["dsn"]), Dsn(document["seen"]))
-
-
 def _plan(document: dict[str, Any]) -> SwitchPlan:
-    leave, enter = _side(document["leave"]), _side(document["enter"])
+    leave, enter = Side.from_json(document["leave"]), Side.from_json(document["enter"])
     return SwitchPlan(
         number=document["number"],
         leave=leave,

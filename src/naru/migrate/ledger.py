@@ -18,7 +18,8 @@ _SCHEMA = sql.Identifier(OWN_SCHEMA)
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS {schema};
 CREATE TABLE IF NOT EXISTS {schema}.part (
-    relation text, schema text, number int, of int, batch int NOT NULL,
+    relation text, schema text, number int, of int, pages int8 NOT NULL,
+    filenode int8 NOT NULL, batch int NOT NULL,
     rows int8 NOT NULL, bytes int8 NOT NULL, at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (schema, relation, number));
 CREATE TABLE IF NOT EXISTS {schema}.large_object (
@@ -55,12 +56,13 @@ def note(connection: Connection, part: Part, batch: int, rows: int, size: int) -
     """Write that `part` is copied; in the transaction that copied it."""
     connection.execute(
         sql.SQL(
-            "INSERT INTO {}.part (schema, relation, number, of, batch, rows, bytes)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)"
+            "INSERT INTO {}.part"
+            " (schema, relation, number, of, pages, filenode, batch, rows, bytes)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
         ).format(_SCHEMA),
         [
             part.table.relation.schema, part.table.relation.name, part.number, part.of,
-            batch, rows, size,
+            part.table.pages, part.table.filenode, batch, rows, size,
         ],
     )  # fmt: skip
 
@@ -76,34 +78,47 @@ def complete_tables(connection: Connection) -> dict[Relation, int]:
     return {Relation(schema, name): batch for schema, name, batch in rows}
 
 
-def forget_incomplete(connection: Connection) -> list[Relation]:
-    """Empty the tables that are copied in part only, and forget their parts.
+@dataclass(frozen=True)
+class Begun:
+    """How a table was cut of which some parts are copied, and which of them are."""
 
-    Their parts were read from a snapshot that is gone; the rest of such a table could
-    only be read from another moment.
-    """
+    of: int
+    pages: int
+    filenode: int
+    numbers: frozenset[int]
+
+
+def begun_tables(connection: Connection) -> dict[Relation, Begun]:
+    """Tables that are copied in part only."""
     rows = connection.execute(
         sql.SQL(
-            "SELECT schema, relation FROM {}.part GROUP BY 1, 2 HAVING count(*) < max(of)"
+            "SELECT schema, relation, of, pages, filenode, array_agg(number) FROM {}.part"
+            " GROUP BY 1, 2, 3, 4, 5 HAVING count(*) < of"
         ).format(_SCHEMA)
-    ).fetchall()
-    relations = [Relation(*row) for row in rows]
-    for relation in relations:
-        with connection.transaction():
-            connection.execute(sql.SQL("TRUNCATE ONLY {}").format(relation.identifier))
-            connection.execute(
-                sql.SQL("DELETE FROM {}.part WHERE schema = %s AND relation = %s").format(_SCHEMA),
-                [relation.schema, relation.name],
-            )
-    return relations
+    )
+    return {
+        Relation(schema, name): Begun(of, pages, filenode, frozenset(numbers))
+        for schema, name, of, pages, filenode, numbers in rows
+    }
+
+
+def empty(connection: Connection, relation: Relation) -> None:
+    """Empty a table and forget its parts: they are no use with those that are missing."""
+    with connection.transaction():
+        connection.execute(sql.SQL("TRUNCATE ONLY {}").format(relation.identifier))
+        connection.execute(
+            sql.SQL("DELETE FROM {}.part WHERE schema = %s AND relation = %s").format(_SCHEMA),
+            [relation.schema, relation.name],
+        )
 
 
 def totals(connection: Connection) -> Copied:
-    """How much has been copied."""
+    """How much has been copied; a table counts once all of it is."""
     row = connection.execute(
         sql.SQL(
-            "SELECT count(DISTINCT (schema, relation)), coalesce(sum(rows), 0)::int8,"
-            " coalesce(sum(bytes), 0)::int8 FROM {}.part"
+            "SELECT count(*) FILTER (WHERE parts = of), coalesce(sum(rows), 0)::int8,"
+            " coalesce(sum(bytes), 0)::int8 FROM (SELECT count(*) AS parts, max(of) AS of,"
+            " sum(rows) AS rows, sum(bytes) AS bytes FROM {}.part GROUP BY schema, relation) t"
         ).format(_SCHEMA)
     ).fetchone()
     return Copied(*(row or (0, 0, 0)))

@@ -37,6 +37,8 @@ class Table:
     """Heap and TOAST together."""
     rows: int
     """The planner's estimate, -1 if never analysed."""
+    filenode: int
+    """Names the file of its pages; another one after VACUUM FULL, CLUSTER or TRUNCATE."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,17 @@ class Part:
         return sql.SQL("{} AND {}").format(low, high)
 
 
-def cut(table: Table, *, part_bytes: int = PART_BYTES, can_split: bool = True) -> list[Part]:
-    """Cut a table into parts of about `part_bytes`, by pages.
+def cut(table: Table, *, can_split: bool = True) -> list[Part]:
+    """Cut a table into parts of about PART_BYTES."""
+    count = min(max(1, -(-table.bytes // PART_BYTES)), max(1, table.pages)) if can_split else 1
+    return cut_into(table, count)
+
+
+def cut_into(table: Table, count: int) -> list[Part]:
+    """Cut a table into `count` parts, by pages; the same ones for the same number of pages.
 
     The last part is open-ended: the table may have grown since its pages were counted.
     """
-    count = min(max(1, -(-table.bytes // part_bytes)), max(1, table.pages)) if can_split else 1
     bounds: list[int | None] = [table.pages * number // count for number in range(count)]
     return [
         Part(table, number, count, first or 0, end)
@@ -135,8 +142,8 @@ def read_tables(connection: Connection) -> Iterator[Table]:
     with connection.transaction(), connection.cursor(name="naru_tables") as cursor:
         cursor.itersize = 1000
         cursor.execute(_TABLES, {"own": OWN_SCHEMA})
-        for schema, name, columns, binary, pages, size, rows in cursor:
-            yield Table(Relation(schema, name), tuple(columns), binary, pages, size, rows)
+        for schema, name, columns, *facts in cursor:
+            yield Table(Relation(schema, name), tuple(columns), *facts)
 
 
 # Binary COPY carries the type's OID inside arrays and composites, and user types have other
@@ -160,7 +167,7 @@ SELECT n.nspname, c.relname,
        (pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int)::int8,
        (pg_catalog.pg_relation_size(c.oid)
         + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0))::int8 AS size,
-       c.reltuples::int8
+       c.reltuples::int8, coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)::int8
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -60,6 +60,24 @@ class Side:
             seen = dsn.with_(host=host, port=port, hostaddr=None)
         return cls(role, dsn, seen, lock_seconds)
 
+    def to_json(self) -> dict[str, Any]:
+        """For another process of ours, through a pipe: a password may be in it."""
+        return {
+            "role": self.role,
+            "dsn": dict(self.dsn.parameters),
+            "seen": dict(self.seen.parameters),
+            "lock_seconds": self.lock_seconds,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Side:
+        return cls(
+            document["role"],
+            Dsn(document["dsn"]),
+            Dsn(document["seen"]),
+            document["lock_seconds"],
+        )
+
     def connect(self, purpose: str, *, autocommit: bool = True) -> Connection:
         """A connection for work of ours, with our session settings."""
         settings = {**SESSION, "lock_timeout": f"{round(self.lock_seconds * 1000)}ms"}

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from naru.errors import NaruError, StoppedError
-from naru.migrate import ledger
+from naru.migrate import holders, ledger
 from naru.migrate.follow import Lag, note_lag, observe_lag
+from naru.migrate.holders import Holding
 from naru.migrate.ledger import Copied
 from naru.migrate.plan import SWITCH
 from naru.migrate.record import Record
@@ -36,6 +37,8 @@ class Status:
     copied: Copied | None
     lag: Lag | None
     switches: int
+    snapshot: Holding | None = None
+    """The copy's snapshot while it is held on the source."""
     problem: str | None = None
     retention: Retention | None = None
     """The WAL held back on the side that takes writes."""
@@ -59,6 +62,7 @@ class Status:
             "lag": self.lag.to_json() if self.lag else None,
             "retention": self.retention.to_json() if self.retention else None,
             "switches": self.switches,
+            "snapshot": self.snapshot.to_json() if self.snapshot else None,
             "problem": self.problem,
         }
 
@@ -68,10 +72,14 @@ def observe_status(record: Record) -> Status:
     copied: Copied | None = None
     lag: Lag | None = None
     retention: Retention | None = None
+    held: Holding | None = None
     problem: str | None = None
     try:
         with contextlib.ExitStack() as links:
             live = links.enter_context(record.live.connect("status"))
+            if record.at == "source":
+                with explained(record.source, "looking for the copy's snapshot"):
+                    held = holders.observe(record.run, record.names, live)
             other = links.enter_context(record.other.connect("status"))
             target = other if record.other is record.target else live
             with explained(record.target, "reading how far it is"):
@@ -93,16 +101,22 @@ def observe_status(record: Record) -> Status:
         name=record.names.migration,
         source=str(record.source.dsn),
         target=str(record.target.dsn),
-        state=_state(record, last.state if last else "failed"),
+        state=_state(record, last.state if last and not _is_alone(held) else "failed"),
         at=record.at,
         step=last.name if last else "none",
         step_state=last.state if last else "none",
         copied=copied,
         lag=lag,
         switches=record.switches,
+        snapshot=held,
         problem=problem,
         retention=retention,
     )
+
+
+def _is_alone(held: Holding | None) -> bool:
+    """True if a copy is under way by its steps, but nobody works on it."""
+    return held is not None and held.left_seconds is not None
 
 
 def _state(record: Record, last: str) -> State:

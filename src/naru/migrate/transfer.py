@@ -1,69 +1,26 @@
-"""Moving the rows of one part: read by psql, written through libpq, in large blocks.
+"""Moving the rows of one part, in large blocks; no row passes through Python by itself.
 
-No row passes through Python by itself. The source is read by psql, whose output is taken
-in blocks and handed to the target's COPY. The target's transaction is ours, so a part is
-there whole, and noted in the ledger, or not at all.
+From socket to socket where nothing is encrypted (see `wire`), else read by psql (see
+`reading`) and written through libpq. The target's transaction is ours, so a part is there
+whole, and noted in the ledger, or not at all.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import select
-import signal
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from naru.errors import DeadlineError, NaruError, ServerError, StoppedError, UnreachableError
 from naru.migrate import ledger, locks
-from naru.migrate.pace import Pace
 from naru.migrate.parts import Part
+from naru.migrate.reading import BEGIN, TEXT_SETTINGS, Reader, through_psql
 from naru.migrate.sides import Side, explained
 from naru.migrate.wire import SAVEPOINT, Passed, carry, feed, is_plain
-from naru.postgres import KEEPALIVES, Connection, Vigil, explain
-from naru.system import spawn
-
-_BLOCK = 512 * 1024
-_PIPE_BYTES = 1024 * 1024
-_F_SETPIPE_SZ = 1031
-_LOOK_SECONDS = 0.2
-_PSQL_ENDS_SECONDS = 2.0
-
-# Text must mean the same on both sides, whatever the databases' own settings are.
-TEXT_SETTINGS = {
-    "datestyle": "ISO, YMD",
-    "intervalstyle": "postgres",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "timezone": "UTC",
-    "row_security": "off",
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    # A notice would stand among the rows.
-    "client_min_messages": "error",
-}
-
-_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-
-
-@dataclass(frozen=True)
-class Reader:
-    """How parts are read at the source: in one exported snapshot, in the target's encoding."""
-
-    source: Side
-    psql: Path
-    snapshot: str
-    encoding: str
-    pace: Pace = field(default_factory=Pace)
+from naru.postgres import Connection, explain, fetch_value
 
 
 class Worker:
@@ -78,10 +35,17 @@ class Worker:
         self._plain: bool | None = None
 
     def close(self) -> None:
-        for connection in (self._source, self._target):
-            if connection is not None:
-                with contextlib.suppress(psycopg.Error):
-                    connection.close()
+        self.let_go()
+        if self._target is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._target.close()
+
+    def let_go(self) -> None:
+        """See the snapshot no longer, until the next part; not while one is being copied."""
+        source, self._source = self._source, None
+        if source is not None:
+            with contextlib.suppress(psycopg.Error):
+                source.close()
 
     def copy(
         self,
@@ -115,6 +79,7 @@ class Worker:
         def passed(count: int) -> None:
             nonlocal size
             self._reader.pace.take(count, stop)
+            self._reader.must_last()
             size += count
             moved(count)
 
@@ -125,6 +90,8 @@ class Worker:
                 relation = part.table.relation.identifier
                 target.execute(sql.SQL("TRUNCATE ONLY {}").format(relation))
             rows = self._move(part, target, passed)
+            if part.of > 1:
+                self._must_lie_still(part)
             ledger.note(target, part, batch, rows, size)
         except psycopg.Error as error:
             raise explain(error, self._target_side.dsn, f"copying {part.table.relation}") from error
@@ -140,6 +107,18 @@ class Worker:
                 raise self._cut_off(part, error) from error
         return feed(self._blocks(part, passed), target, self._into(part).as_bytes(target), passed)
 
+    def _must_lie_still(self, part: Part) -> None:
+        """Raise StoppedError if the table's rows lie in other places than when it was cut."""
+        relation = part.table.relation
+        query = "SELECT pg_catalog.pg_relation_filenode(pg_catalog.to_regclass(%s))"
+        source = self._open_source()
+        if fetch_value(source, query, [relation.identifier.as_string()]) != part.table.filenode:
+            raise StoppedError(
+                f"{self._reader.source}: {relation} was written anew while it was copied"
+                " (VACUUM FULL, CLUSTER, TRUNCATE)",
+                remedy="run `naru migrate start` again: this table is copied anew",
+            )
+
     def _cut_off(self, part: Part, error: NaruError) -> NaruError:
         """The same error with the names of servers and table, and how to go on."""
         copying = f"copying {part.table.relation} from {self._reader.source} to {self._target_side}"
@@ -151,7 +130,7 @@ class Worker:
         kind = StoppedError if lost else ServerError
         return kind(
             f"{copying}: {error.message}",
-            remedy="when both servers answer, run `naru migrate start` again: finished tables stay",
+            remedy="when both servers answer, run `naru migrate start` again: finished parts stay",
             sqlstate=error.sqlstate,
         )
 
@@ -177,7 +156,7 @@ class Worker:
     def _blocks(self, part: Part, passed: Passed) -> Iterator[bytes | bytearray | memoryview]:
         if part.is_small:
             return self._through_connection(part)
-        return self._through_psql(part, passed)
+        return through_psql(self._reader, part, self._purpose, passed)
 
     def _through_connection(self, part: Part) -> Iterator[bytes | bytearray | memoryview]:
         source = self._open_source()
@@ -189,59 +168,20 @@ class Worker:
                 error, self._reader.source.dsn, f"reading {part.table.relation}"
             ) from error
 
-    def _through_psql(self, part: Part, passed: Passed) -> Iterator[bytes]:
-        """Blocks of COPY output from a psql of its own."""
-        words = [
-            str(self._reader.psql), f"--dbname={make_conninfo('', **KEEPALIVES)}",
-            "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1",
-            "--command", _BEGIN,
-            "--command", self._set_snapshot().as_string(None),
-            "--command", part.query().as_string(None),
-        ]  # fmt: skip
-        with tempfile.TemporaryFile() as said:
-            process = spawn(words, env=self._environment(), stderr=said)
-            try:
-                yield from _read_all(process, passed, self._vigil())
-                code = process.wait()
-            except psycopg.OperationalError as error:
-                doing = f"reading {part.table.relation}"
-                raise explain(error, self._reader.source.dsn, doing) from error
-            finally:
-                _end_early(process)
-            if code != 0:
-                said.seek(0)
-                raise _explain_psql(said.read().decode(errors="replace"), part, self._reader.source)
-
-    def _vigil(self) -> Vigil:
-        """Over psql's session, which bears the same name as our own, and alone is busy."""
-        return Vigil.of_program(self._reader.source.dsn.conninfo(), f"naru: {self._purpose}")
-
-    def _environment(self) -> dict[str, str]:
-        options = " ".join(
-            f"-c {key}={value.replace(' ', chr(92) + ' ')}" for key, value in TEXT_SETTINGS.items()
-        )
-        dsn = self._reader.source.dsn.with_(
-            options=options, application_name=f"naru: {self._purpose}"
-        )
-        return {**dsn.environment(), "PGCLIENTENCODING": self._reader.encoding}
-
-    def _set_snapshot(self) -> sql.Composed:
-        return sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self._reader.snapshot))
-
     def _open_source(self) -> Connection:
         if self._source is None:
             source = self._reader.source.connect(self._purpose)
             with explained(self._reader.source, "setting up a session"):
                 self._prepare(source)
-                source.execute(_BEGIN)
+                source.execute(BEGIN)
             try:
-                source.execute(self._set_snapshot())
+                source.execute(self._reader.set_snapshot())
                 source.execute(sql.SQL("SAVEPOINT {}").format(sql.Identifier(SAVEPOINT)))
             except psycopg.Error as error:
                 if source.closed:
                     raise explain(error, self._reader.source.dsn, "taking the snapshot") from error
                 source.close()
-                raise _snapshot_gone(self._reader.source) from error
+                raise self._reader.gone() from error
             self._source = source
         return self._source
 
@@ -264,47 +204,3 @@ class Worker:
 
 def _is_frozen(part: Part) -> bool:
     return part.of == 1 and not part.is_small
-
-
-def _read_all(process: subprocess.Popen[bytes], passed: Passed, vigil: Vigil) -> Iterator[bytes]:
-    if process.stdout is None:
-        return
-    descriptor = process.stdout.fileno()
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
-    while True:
-        while not select.select([descriptor], [], [], _LOOK_SECONDS)[0]:
-            passed(0)
-            vigil.check()
-        vigil.heard()
-        if not (block := os.read(descriptor, _BLOCK)):
-            return
-        yield block
-
-
-def _end_early(process: subprocess.Popen[bytes]) -> None:
-    """End psql if it still runs, which then cancels what it asked of the server."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-    if process.stdout:
-        process.stdout.close()
-    try:
-        process.wait(_PSQL_ENDS_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _snapshot_gone(source: Side) -> StoppedError:
-    return StoppedError(
-        f"{source}: the snapshot of the copy is gone (its connection was lost)",
-        remedy="run `naru migrate start` again: finished tables stay, the rest is copied anew",
-    )
-
-
-def _explain_psql(said: str, part: Part, source: Side) -> NaruError:
-    line = next((line for line in said.splitlines() if line.strip()), "no message")
-    line = line.removeprefix("psql: ").removeprefix("error: ")
-    if "snapshot" in said:
-        return _snapshot_gone(source)
-    return ServerError(f"{source}: reading {part.table.relation} failed: {line}")

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from naru.errors import NaruError, StoppedError
 from naru.migrate import channel as channels
+from naru.migrate import snapshot
 from naru.migrate.disk import Disk, observe_disk
 from naru.migrate.plan import SWITCH
 from naru.migrate.record import Record
@@ -140,6 +141,7 @@ def give_up(record: Record, seen: Retention) -> None:
     except NaruError:
         record.run.forget(_GIVEN_UP)
         raise
+    snapshot.forget(record.run)
     record.run.event("watch.gave-up", seen.text, retained=seen.retained)
     # The other side would ask for the slots over and over; it may be out of reach.
     with contextlib.suppress(NaruError):
