@@ -16,7 +16,7 @@ from typing import Any
 from naru.errors import MissingToolError, NaruError
 from naru.postgres import Installation, find_installations
 from naru.system import Account, find_program, run, server_account
-from naru.system.programs import PACKAGES
+from naru.system.programs import PACKAGES, remedy_for
 from naru.system.units import human_bytes
 
 LEAST_MEMORY = 1_500_000_000
@@ -26,7 +26,11 @@ LEAST_FILES = 1024
 """What the reference lab at scale 1.0 needs: bytes, bytes, bytes, open files."""
 
 REQUIRED = ("etcd", "haproxy", "pgbouncer", "patroni", "supervisord")
-OPTIONAL = {"chromium": "only the test that looks at the report in a browser needs it"}
+OPTIONAL = {
+    "barman": "only backups need it",
+    "rsync": "only restoring from backups needs it",
+    "chromium": "only the test that looks at the report in a browser needs it",
+}
 
 _VERSION_ARGUMENT = {"haproxy": "-v"}
 _PROBE_ADDRESS = "127.1.3.31"
@@ -164,7 +168,7 @@ def _tool(program: ProgramFacts) -> Finding:
     if program.name in OPTIONAL:
         return Finding(program.name, "optional", "not installed", OPTIONAL[program.name])
     package = PACKAGES.get(program.name)
-    remedy = f"apt-get install {package}" if package else "pip install 'pgnaru[lab]'"
+    remedy = f"apt-get install {package}" if package else remedy_for(program.name)
     return Finding(program.name, "missing", "not installed", remedy)
 
 

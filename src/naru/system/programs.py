@@ -14,9 +14,13 @@ PACKAGES = {
     "etcd": "etcd-server",
     "haproxy": "haproxy",
     "pgbouncer": "pgbouncer",
+    "rsync": "rsync",
     "chromium": "chromium",
 }
 """Debian's package for each program that does not come with Naru itself."""
+
+_REMEDIES = {"barman": "make setup, or an environment of its own: pipx install barman"}
+"""How to get what comes neither with Naru itself nor from Debian."""
 
 # An ordinary user's PATH often lacks these.
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -34,6 +38,11 @@ def need_program(name: str) -> Path:
     found = find_program(name)
     if found is None:
         package = PACKAGES.get(name)
-        remedy = f"apt-get install {package}" if package else "pip install 'pgnaru[lab]'"
+        remedy = f"apt-get install {package}" if package else remedy_for(name)
         raise MissingToolError(f"{name} is not installed", remedy=f"{remedy}; see `naru doctor`")
     return found
+
+
+def remedy_for(name: str) -> str:
+    """How to get a program that is no package of Debian's."""
+    return _REMEDIES.get(name, "pip install 'pgnaru[lab]'")
