@@ -85,8 +85,8 @@ v2. Addresses are the lab's; the ground says where they are on this machine.
 
 
 ROOMS = (
-    "lab", "drill", "migrate", "verify", "traffic", "service", "ground", "postgres", "report",
-    "journal", "spec", "system",
+    "lab", "drill", "migrate", "verify", "traffic", "backup", "service", "ground", "postgres",
+    "report", "journal", "spec", "system",
 )  # fmt: skip
 
 
@@ -121,6 +121,8 @@ def _summary(thing: Any) -> str:
 def _default(value: Any) -> str:
     if value is None:
         return "—"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     if isinstance(value, str):
         return f'`"{value}"`'
     return "`[]`" if value == () else f"`{value}`"

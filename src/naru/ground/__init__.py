@@ -17,13 +17,16 @@ from naru.ground.hosts import (
     etcd_hosts,
     hosts_of,
     member_hosts,
+    restored_hosts,
 )
 from naru.ground.loopback import Loopback, open_ground
 from naru.ground.model import Ground, GroundStatus, HostStatus, PortStatus, Program, ProgramStatus
+from naru.ground.processes import MARK as ENVIRONMENT_MARK
 from naru.ground.processes import clear_stale_pid_file
 from naru.ground.secrets import Secrets
 
 __all__ = [
+    "ENVIRONMENT_MARK",
     "ETCD_CLIENT_PORT",
     "ETCD_PEER_PORT",
     "REST_PORT",
@@ -41,5 +44,6 @@ __all__ = [
     "hosts_of",
     "member_hosts",
     "open_ground",
+    "restored_hosts",
     "state_folder",
 ]

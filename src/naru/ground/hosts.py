@@ -31,6 +31,7 @@ def hosts_of(spec: Spec) -> tuple[Host, ...]:
         *member_hosts(spec),
         *etcd_hosts(spec),
         Host("pool", spec.traffic.host, (("pool", spec.traffic.port),)),
+        *backup_hosts(spec),
     )
     seen: dict[tuple[str, int], Host] = {}
     for host in hosts:
@@ -66,4 +67,23 @@ def etcd_hosts(spec: Spec) -> tuple[Host, ...]:
             (("clients", ETCD_CLIENT_PORT), ("peers", ETCD_PEER_PORT)),
         )
         for number in range(spec.service.etcd_members)
+    )
+
+
+def backup_hosts(spec: Spec) -> tuple[Host, ...]:
+    """Where backups are kept, and those for instances restored beside the service."""
+    if not spec.backup.enabled:
+        return ()
+    return (Host("backup", spec.backup.host, ()), *restored_hosts(spec))
+
+
+def restored_hosts(spec: Spec) -> tuple[Host, ...]:
+    """Hosts for instances restored beside the service; they listen where the service does."""
+    return tuple(
+        Host(
+            f"restored{number + 1}",
+            str(IPv4Address(spec.backup.first_restored) + number),
+            (("postgres", spec.service.port),),
+        )
+        for number in range(spec.backup.restored)
     )

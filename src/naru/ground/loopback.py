@@ -233,6 +233,11 @@ class Loopback:
     def stop(self, name: str) -> None:
         self._supervisor.stop(name, DOWN_SECONDS)
 
+    def remove(self, name: str) -> None:
+        self.stop(name)
+        (self.folder / "programs" / f"{name}.conf").unlink(missing_ok=True)
+        self._supervisor.forget(name)
+
     def restart(self, name: str) -> None:
         self.stop(name)
         self.start(name)

@@ -130,6 +130,9 @@ class Ground(Protocol):
     def stop(self, name: str) -> None:
         """Stop a program and wait until it has ended. Harmless when it is not running."""
 
+    def remove(self, name: str) -> None:
+        """Stop a program and forget it. Harmless when it is not there."""
+
     def restart(self, name: str) -> None: ...
 
     def kill(self, name: str, how: Signals = Signals.SIGKILL) -> int:

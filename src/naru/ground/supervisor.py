@@ -129,6 +129,11 @@ class Supervisor:
         if name in changed or name in added:
             self._call("supervisor.addProcessGroup", name)
 
+    def forget(self, name: str) -> None:
+        """Take over that the configuration of a stopped program is gone."""
+        self._call("supervisor.reloadConfig")
+        self._call("supervisor.removeProcessGroup", name, forgive=(_BAD_NAME,))
+
     def start(self, name: str) -> None:
         """Start without waiting for it to stay up. Harmless when it is running."""
         self._call("supervisor.startProcess", name, False, forgive=(_ALREADY_STARTED, _SPAWN_ERROR))

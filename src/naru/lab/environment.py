@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from naru.backup import Backups, Beside, InPlace
 from naru.errors import UsageError
 from naru.ground import Ground, open_ground
 from naru.service import Service, Standalone
@@ -22,6 +23,8 @@ class Environment:
         self.source = Standalone(spec, self.ground)
         self.service = Service(spec, self.ground)
         self.pool = Pool(spec, self.ground)
+        self.backups = Backups(spec, self.ground, self.service)
+        self.beside = Beside(spec, self.ground, self.service, self.backups)
 
     def up(self, observer: Observer = SILENT) -> None:
         """Have all of it running. Harmless when it is; after a power cut all comes back."""
@@ -29,13 +32,23 @@ class Environment:
         _step(observer, "old server", self.source.up)
         self.service.up(observer)
         _step(observer, "pool", self._pool_up)
+        if self.spec.backup.enabled:
+            _step(observer, "backups", self._backups_up)
+        else:
+            self.backups.stop()
 
     def down(self, observer: Observer = SILENT, *, purge: bool = False) -> None:
         """Stop all of it in order and leave nothing running; `purge` removes the data too."""
         if self.ground.status().up:
             _step(observer, "pool stopped", self.pool.stop)
             _step(observer, "service stopped", self.service.down)
+            self.backups.stop()
+            self.beside.stop()
         _step(observer, "ground cleared", lambda: self.ground.down(purge=purge))
+
+    def in_place(self, observer: Observer = SILENT) -> InPlace:
+        """Takes the service back to a moment, telling `observer` how far it is."""
+        return InPlace(self.ground, self.service, self.backups, observer)
 
     def must_be_up(self) -> None:
         """Raise UsageError unless the environment has been brought up."""
@@ -43,6 +56,10 @@ class Environment:
             raise UsageError(
                 f"environment {self.spec.environment.name} is not up", remedy="run `naru up`"
             )
+
+    def _backups_up(self) -> None:
+        self.backups.up()
+        self.beside.up()
 
     def _pool_up(self) -> None:
         self.pool.up()

@@ -8,18 +8,25 @@ self-managed server with none of this.
 from __future__ import annotations
 
 from naru.service.cluster import Service
+from naru.service.election import clear_keys, read_keys, restore_keys
 from naru.service.haproxy import Endpoint
+from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Layout, Node
 from naru.service.protection import Protection, ProtectionFacts, judge
 from naru.service.restart import Restarted, RestartPlan, plan_restart, restart
 from naru.service.standalone import Standalone
-from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
+from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus, is_primary
 from naru.service.switchover import Switchover, SwitchoverPlan, plan_switchover, switch_over
 
 __all__ = [
+    "BACKUP_SLOT",
+    "BACKUP_USER",
+    "SUPERUSER",
     "Endpoint",
     "EtcdStatus",
+    "Layout",
     "Member",
     "MemberStatus",
+    "Node",
     "Protection",
     "ProtectionFacts",
     "RestartPlan",
@@ -29,9 +36,13 @@ __all__ = [
     "Standalone",
     "Switchover",
     "SwitchoverPlan",
+    "clear_keys",
+    "is_primary",
     "judge",
     "plan_restart",
     "plan_switchover",
+    "read_keys",
     "restart",
+    "restore_keys",
     "switch_over",
 ]

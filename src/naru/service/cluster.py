@@ -66,16 +66,24 @@ class Service:
 
         Standbys go first, so that no one is promoted while the cluster ends.
         """
-        layout = self.layout
-        primary = next((n.name for n in layout.nodes if is_primary(n)), None)
+        primary = next((n.name for n in self.layout.nodes if is_primary(n)), None)
         self._ground.stop(HAPROXY)
+        self._stop_members(primary)
+        for node in self.layout.etcd:
+            self._ground.stop(node.name)
+
+    def stop_members(self) -> str | None:
+        """Stop the standbys, then the primary, and nothing else; who the primary was."""
+        primary = next((n.name for n in self.layout.nodes if is_primary(n)), None)
+        self._stop_members(primary)
+        return primary
+
+    def _stop_members(self, primary: str | None) -> None:
         with ThreadPoolExecutor() as pool:
-            standbys = [node.name for node in layout.nodes if node.name != primary]
+            standbys = [node.name for node in self.layout.nodes if node.name != primary]
             list(pool.map(self._ground.stop, standbys))
         if primary is not None:
             self._ground.stop(primary)
-        for node in layout.etcd:
-            self._ground.stop(node.name)
 
     # Reaching it
 

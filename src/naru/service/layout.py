@@ -15,10 +15,15 @@ from naru.ground import (
 )
 from naru.spec import Spec
 
+NAMESPACE = "/naru/"
+"""What the keys of all our clusters in etcd begin with."""
+
 SUPERUSER = "postgres"
 REPLICATION_USER = "naru_replication"
 REWIND_USER = "naru_rewind"
 REST_USER = "naru"
+BACKUP_USER = "naru_backup"
+BACKUP_SLOT = "naru_backup"
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,7 @@ class Parts:
             settings=self._settings(),
             encoding=service.encoding,
             locale=service.locale,
+            backup=self._spec.backup.enabled,
         )
         self._write(node.config, text)
 
@@ -174,7 +175,9 @@ class Parts:
 
     def apply_configuration(self, passwords: patroni.Passwords) -> None:
         """Bring a cluster that exists to the settings of today; without effect on a new one."""
-        wanted = patroni.dynamic_configuration(self._installation.major, self._settings())
+        wanted = patroni.dynamic_configuration(
+            self._installation.major, self._settings(), backup=self._spec.backup.enabled
+        )
         node = wait_until(
             lambda: next((one for one in self._layout.nodes if is_primary(one)), None),
             f"a primary of cluster {self._layout.cluster}",

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from naru.service.layout import (
+    BACKUP_SLOT,
+    BACKUP_USER,
+    NAMESPACE,
     REPLICATION_USER,
     REST_USER,
     REWIND_USER,
@@ -55,6 +58,7 @@ SETTINGS: Mapping[str, str] = {
     "log_truncate_on_rotation": "on",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
+BACKUP_HBA = f"host replication {BACKUP_USER} 127.0.0.0/8 scram-sha-256"
 # These came with PostgreSQL 17.
 _SETTINGS_17: Mapping[str, str] = {"sync_replication_slots": "on", "summarize_wal": "off"}
 
@@ -69,15 +73,22 @@ class Passwords:
     rest: str = field(repr=False)
 
 
-def dynamic_configuration(major: int, settings: Mapping[str, str]) -> dict[str, Any]:
+def dynamic_configuration(
+    major: int, settings: Mapping[str, str], *, backup: bool = False
+) -> dict[str, Any]:
     """What holds for the whole cluster; kept in the election's store.
+
+    `backup`: with a slot, on every member, that keeps WAL until it has been received.
 
     `loop_wait + 2 * retry_timeout <= ttl`, with Patroni's least ttl of 20 s. A primary
     whose server died gives up its lock at once (`primary_start_timeout` 0). Strict quorum
     commit: nothing is acknowledged before a standby has it, and if there is none, writes wait.
     """
-    newer = _SETTINGS_17 if major >= 17 else {}
+    newer = dict(_SETTINGS_17) if major >= 17 else {}
+    if backup and newer:
+        newer["summarize_wal"] = "on"
     return {
+        **({"slots": {BACKUP_SLOT: {"type": "physical"}}} if backup else {}),
         "ttl": 20,
         "loop_wait": 1,
         "retry_timeout": 3,
@@ -95,7 +106,7 @@ def dynamic_configuration(major: int, settings: Mapping[str, str]) -> dict[str, 
             "use_pg_rewind": True,
             "use_slots": True,
             "parameters": {**SETTINGS, **newer, **settings},
-            "pg_hba": list(HBA),
+            "pg_hba": [BACKUP_HBA, *HBA] if backup else list(HBA),
         },
     }
 
@@ -111,11 +122,12 @@ def render(
     settings: Mapping[str, str],
     encoding: str,
     locale: str,
+    backup: bool = False,
 ) -> str:
     """The configuration file of one node. It holds passwords: write it with mode 0600."""
     document = {
         "scope": layout.cluster,
-        "namespace": "/naru/",
+        "namespace": NAMESPACE,
         "name": node.name,
         "log": {"level": "INFO", "deduplicate_heartbeat_logs": True},
         "restapi": {
@@ -125,7 +137,7 @@ def render(
         },
         "etcd3": {"hosts": [f"{one.address}:{one.client_port}" for one in layout.etcd]},
         "bootstrap": {
-            "dcs": dynamic_configuration(major, settings),
+            "dcs": dynamic_configuration(major, settings, backup=backup),
             "initdb": [{"encoding": encoding}, {"locale": locale}, "data-checksums", "no-sync"],
         },
         "postgresql": {

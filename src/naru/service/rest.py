@@ -27,6 +27,14 @@ def get(host: str, port: int, path: str, seconds: float) -> Answer | None:
         return None
 
 
+def post(host: str, port: int, path: str, document: Any, *, seconds: float) -> Answer:
+    """Post `document` without a password. Raises UnreachableError."""
+    try:
+        return _call("POST", host, port, path, seconds, document)
+    except (OSError, http.client.HTTPException) as error:
+        raise UnreachableError(f"{host}:{port} does not answer {path}: {error}") from error
+
+
 def send(
     method: str,
     host: str,

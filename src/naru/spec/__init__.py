@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from naru.spec.load import find_spec, load
 from naru.spec.model import (
+    BackupSpec,
     EnvironmentSpec,
     GroundSpec,
     ServiceSpec,
@@ -13,6 +14,7 @@ from naru.spec.model import (
 )
 
 __all__ = [
+    "BackupSpec",
     "EnvironmentSpec",
     "GroundSpec",
     "ServiceSpec",

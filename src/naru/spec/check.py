@@ -65,6 +65,8 @@ def allowed(field: FieldInfo) -> str:
         return " or ".join(_show(value) for value in get_args(annotation))
     if get_origin(annotation) is tuple:
         return "a list of texts"
+    if annotation is bool:
+        return "true or false"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "a table"
     return "a text"
@@ -107,6 +109,17 @@ def _show(value: Any) -> str:
     return "this list" if isinstance(value, list) else str(value)
 
 
+def _backup_hosts(spec: Spec) -> list[tuple[Path, str, int]]:
+    """Hosts that only an environment with backups has."""
+    backup = spec.backup
+    if not backup.enabled:
+        return []
+    return [
+        (("backup", "host"), backup.host, 1),
+        (("backup", "first_restored"), backup.first_restored, backup.restored),
+    ]
+
+
 def _conflicts(spec: Spec) -> Iterator[Fault]:
     """What is wrong only together: addresses used twice, ports at odds, a pool too wide."""
     service, traffic = spec.service, spec.traffic
@@ -116,6 +129,7 @@ def _conflicts(spec: Spec) -> Iterator[Fault]:
         (("service", "first_member"), service.first_member, service.members),
         (("service", "etcd_host"), service.etcd_host, service.etcd_members),
         (("traffic", "host"), traffic.host, 1),
+        *_backup_hosts(spec),
     ]
     users: dict[str, list[Path]] = defaultdict(list)
     for path, first, count in hosts:

@@ -129,6 +129,8 @@ def _read(field: FieldInfo, text: str) -> Any:
     for value in kinds:
         if str(value) == text:
             return value
+    if field.annotation is bool and text in _BOOLEANS:
+        return _BOOLEANS[text]
     if get_origin(field.annotation) is tuple:
         return [item.strip() for item in text.split(",") if item.strip()]
     if field.annotation in (int, float):
@@ -137,6 +139,9 @@ def _read(field: FieldInfo, text: str) -> Any:
         except ValueError:
             return text
     return text
+
+
+_BOOLEANS = {"true": True, "false": False}
 
 
 def _meaning(field: FieldInfo) -> str:
@@ -157,6 +162,8 @@ def _comment(text: str) -> list[str]:
 def _toml(value: Any) -> str:
     if value is None:
         return '"…"'
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):

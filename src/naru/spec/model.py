@@ -114,6 +114,29 @@ class ServiceSpec(_Table):
     """PostgreSQL settings beyond our own, by name."""
 
 
+class BackupSpec(_Table):
+    """Backups of the service, and the way back to any point in time, by Barman."""
+
+    enabled: bool = False
+    """Whether WAL is received all the time and backups are taken by schedule."""
+    host: Address = "10.1.3.61"
+    """Where backups are kept."""
+    start_hour: Annotated[int, rules.between(0, 23)] = 3
+    """The hour of the day, in the service's time zone, in which the day's backup begins."""
+    archive_minutes: Literal[5, 10, 30, 60] = 5
+    """How often the WAL segment being written is closed and put into the archive. WAL itself
+    arrives at once, whatever this is."""
+    retention_days: Annotated[int, rules.between(7, 35)] = 7
+    """For how many days back any point in time can be restored."""
+    full_every_days: Annotated[int, rules.between(1, 7)] = 1
+    """Days from one full backup to the next; the days between are incremental, which needs
+    PostgreSQL 17 or newer."""
+    first_restored: Address = "10.1.3.71"
+    """The address of the first instance restored beside the service; the others follow."""
+    restored: Annotated[int, rules.between(1, 9)] = 3
+    """How many instances may be restored beside the service at a time."""
+
+
 class TrafficSpec(_Table):
     """The address that applications use: PgBouncer in transaction pooling."""
 
@@ -134,4 +157,5 @@ class Spec(_Table):
     ground: GroundSpec = GroundSpec()
     source: SourceSpec = SourceSpec()
     service: ServiceSpec = ServiceSpec()
+    backup: BackupSpec = BackupSpec()
     traffic: TrafficSpec = TrafficSpec()

@@ -9,7 +9,7 @@ from naru.system.account import Account, server_account
 from naru.system.companion import Companion
 from naru.system.files import give_to, private_folder, write_atomically
 from naru.system.locks import is_locked, locked
-from naru.system.observer import SILENT, Observer, WorkloadObserver
+from naru.system.observer import SILENT, Observer, WorkloadObserver, step
 from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
 from naru.system.programs import find_program, need_program
 from naru.system.waiting import Deadline, wait_until
@@ -33,6 +33,7 @@ __all__ = [
     "run",
     "server_account",
     "spawn",
+    "step",
     "wait_until",
     "write_atomically",
 ]

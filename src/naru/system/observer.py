@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -46,3 +48,15 @@ class Silent:
 
 
 SILENT = Silent()
+
+
+@contextlib.contextmanager
+def step(observer: Observer, title: str) -> Iterator[None]:
+    """Tell that a step runs while the block does, and how it ended."""
+    observer.step(title, "running")
+    try:
+        yield
+    except BaseException:
+        observer.step(title, "failed")
+        raise
+    observer.step(title, "done")

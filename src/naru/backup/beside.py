@@ -1,0 +1,202 @@
+"""Instances restored beside the service: to look at, to compare with, to copy rows back from."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from naru.backup.manager import Backups
+from naru.backup.plan import RestorePlan
+from naru.backup.recovery import forget_recovery, lay_down, watch
+from naru.errors import RefusedError, UsageError
+from naru.ground import Ground, Host, Program, clear_stale_pid_file, restored_hosts
+from naru.postgres import Dsn, server_command, write_settings
+from naru.service import SUPERUSER, Service
+from naru.spec import Spec
+from naru.system import SILENT, Observer, write_atomically
+
+_HBA = "host all all 127.0.0.0/8 scram-sha-256\n"
+_NOTE = "restored.json"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One instance: where it is, and the moment it shows."""
+
+    name: str
+    host: str
+    """Lab address."""
+    address: str
+    port: int
+    backup: str
+    target: str
+    """In words, to the transaction."""
+    running: bool = False
+
+    @property
+    def program(self) -> str:
+        return f"restored-{self.name}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable document of `naru service restored --json`."""
+        return asdict(self)
+
+
+class Beside:
+    """All instances restored beside one service."""
+
+    def __init__(self, spec: Spec, ground: Ground, service: Service, backups: Backups) -> None:
+        self._spec = spec
+        self._ground = ground
+        self._service = service
+        self._backups = backups
+
+    def list(self) -> tuple[Restored, ...]:
+        """Every one, running or not."""
+        return tuple(self._read(path) for path in sorted(self._notes()))
+
+    def find(self, name: str) -> Restored:
+        """The one called `name`. Raises UsageError, naming those there are."""
+        found = {one.name: one for one in self.list()}
+        if name not in found:
+            there = ", ".join(found) or "none"
+            raise UsageError(f"no restored instance {name!r}", remedy=f"there are: {there}")
+        return found[name]
+
+    def dsn(self, name: str, database: str | None = None) -> Dsn:
+        """The superuser, at the instance called `name`; default the service's database."""
+        one = self.find(name)
+        chosen = database or self._spec.service.database
+        passfile = self._ground.secrets.passfile
+        return Dsn.of(one.address, one.port, chosen, SUPERUSER, passfile=passfile)
+
+    def restore(self, plan: RestorePlan, name: str, *, observer: Observer = SILENT) -> Restored:
+        """Bring up what `plan` says as a server of its own, called `name`.
+
+        It takes writes, which nobody else sees; no WAL of it is kept, and it replicates
+        nothing. What is left of a failed one is taken away.
+        """
+        host = choose_host(self.list(), restored_hosts(self._spec), check_name(name))
+        one = Restored(
+            name, host.lab_address, self._ground.address(host.lab_address), host.ports[0][1],
+            plan.backup.id, plan.target.sentence,
+        )  # fmt: skip
+        folder = self._ground.data_folder(one.program)
+        try:
+            lay_down(self._backups, plan, folder / "pgdata", observer)
+            note = json.dumps(asdict(one), indent=2)
+            write_atomically(folder / _NOTE, note + "\n", owner=self._ground.account)
+            self.start(one)
+            watch(self._ground, one.program, self.dsn(name, "postgres"), plan, observer)
+            forget_recovery(self.dsn(name, "postgres"))
+        except BaseException:
+            self._take_away(one)
+            raise
+        return self.find(name)
+
+    def start(self, one: Restored) -> None:
+        """Have it running."""
+        data = self._ground.folder / "data" / one.program / "pgdata"
+        place_alone(
+            self._ground, self._service, one.program, one.host, (one.address, one.port), data
+        )
+
+    def up(self) -> None:
+        """Have all of them running again, as after a power cut."""
+        for one in self.list():
+            self.start(one)
+
+    def stop(self) -> None:
+        """Stop all of them; their data stay."""
+        for one in self.list():
+            self._ground.stop(one.program)
+
+    def remove(self, name: str) -> None:
+        """Stop the one called `name` and delete its data."""
+        self._take_away(self.find(name))
+
+    def _take_away(self, one: Restored) -> None:
+        self._ground.remove(one.program)
+        shutil.rmtree(self._ground.folder / "data" / one.program, ignore_errors=True)
+
+    def _notes(self) -> Iterator[Path]:
+        return (self._ground.folder / "data").glob(f"restored-*/{_NOTE}")
+
+    def _read(self, path: Path) -> Restored:
+        document = json.loads(path.read_text())
+        running = self._ground.pid(f"restored-{document['name']}") is not None
+        return Restored(**{**document, "running": running})
+
+
+def check_name(name: str) -> str:
+    """A name for an instance. Raises UsageError for one that cannot be."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,29}", name):
+        raise UsageError(
+            f"{name!r} cannot be an instance's name",
+            remedy="lower-case letters, digits and hyphens, 1 to 30, beginning with a letter",
+        )
+    return name
+
+
+def choose_host(there: Sequence[Restored], hosts: Sequence[Host], name: str) -> Host:
+    """The first host that no other instance holds. Raises RefusedError when there is none."""
+    if any(one.name == name for one in there):
+        raise RefusedError(
+            f"there is a restored instance {name} already",
+            remedy=f"`naru service restored remove {name}`, or another name with --as",
+        )
+    held = {one.host for one in there}
+    free = [host for host in hosts if host.lab_address not in held]
+    if not free:
+        raise RefusedError(
+            f"all {len(hosts)} places for restored instances are taken:"
+            f" {', '.join(one.name for one in there)}",
+            remedy="take one away with `naru service restored remove NAME`,"
+            " or set backup.restored higher",
+        )
+    return free[0]
+
+
+def place_alone(
+    ground: Ground,
+    service: Service,
+    program: str,
+    host: str,
+    address: tuple[str, int],
+    data: Path,
+) -> None:
+    """Have a copy of a member run as a server of its own that disturbs nobody."""
+    ground.secrets.remember([address], SUPERUSER, ground.secrets.password("service-superuser"))
+    settings = alone(program, address, data, service.installation.major)
+    write_settings(data, settings, account=ground.account, hba=_HBA)
+    if ground.pid(program) is None:
+        clear_stale_pid_file(data)
+    argv = tuple(server_command(service.installation, data))
+    ground.place(Program(program, host, argv, priority=200, stop_signal="INT", stop_seconds=60))
+
+
+def alone(name: str, address: tuple[str, int], data: Path, major: int) -> dict[str, str]:
+    """The settings that make it so."""
+    newer = {"synchronized_standby_slots": "", "sync_replication_slots": "off",
+             "summarize_wal": "off"}  # fmt: skip
+    return {
+        "listen_addresses": address[0],
+        "port": str(address[1]),
+        "unix_socket_directories": "",
+        "hba_file": str(data / "pg_hba.conf"),
+        "ident_file": str(data / "pg_ident.conf"),
+        "cluster_name": name,
+        "logging_collector": "off",
+        "archive_mode": "off",
+        "primary_conninfo": "",
+        "primary_slot_name": "",
+        # Commits wait for nobody, and its subscriptions take nothing from their publishers.
+        "synchronous_standby_names": "",
+        "max_logical_replication_workers": "0",
+        **(newer if major >= 17 else {}),
+    }
