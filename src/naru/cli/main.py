@@ -14,8 +14,10 @@ from naru.cli import drill, environment, service, talk, verify
 from naru.cli.demo import demo
 from naru.cli.doctor import doctor
 from naru.cli.init import init
+from naru.cli.interrupt import Interrupted
 from naru.cli.lag import lag
 from naru.cli.migrate import migrate
+from naru.cli.probe import probe
 from naru.cli.report import report
 from naru.errors import NaruError
 
@@ -35,6 +37,7 @@ app.add_typer(service.app, name="service")
 app.add_typer(drill.app, name="drill")
 app.add_typer(verify.app)
 app.command()(lag)
+app.command()(probe)
 app.command()(report)
 app.add_typer(migrate)
 app.command()(demo)
@@ -58,17 +61,9 @@ def options(
     """Bring a running PostgreSQL across into a highly available service, and run it."""
 
 
-class _Interrupted(BaseException):
-    """The user, or the machine, wants us to end: SIGINT or SIGTERM.
-
-    No KeyboardInterrupt, which the parser would turn into an exit code of its own; and no
-    NaruError, which waits may pass over.
-    """
-
-
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(number, signal.SIG_DFL)
-    raise _Interrupted
+    raise Interrupted
 
 
 def _unforeseen(error: Exception) -> NaruError:
@@ -96,6 +91,6 @@ def main() -> None:
         # A driver's error that nobody foresaw: still a sentence, and the SQLSTATE.
         talk.complain(_unforeseen(error))
         sys.exit(NaruError.exit_code)
-    except _Interrupted:
+    except Interrupted:
         talk.say("interrupted; run the same command again to go on")
         sys.exit(4)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from naru.backup import Backups, Beside, InPlace
 from naru.errors import UsageError
-from naru.ground import Ground, open_ground
+from naru.ground import Ground, hosts_of, member_hosts, open_ground
+from naru.postgres import Dsn
 from naru.service import Service, Standalone
 from naru.spec import Spec
 from naru.system import SILENT, Observer
@@ -60,6 +61,26 @@ class Environment:
     def _backups_up(self) -> None:
         self.backups.up()
         self.beside.up()
+
+    def addresses(self) -> dict[str, Dsn]:
+        """Where clients can connect: the pool, the service's endpoints, each server."""
+        members = {one.name: self.service.member(one.name) for one in member_hosts(self.spec)}
+        database = self.spec.source.database
+        return {
+            "pool": self.pool.dsn(self.spec.service.user, database),
+            "writes": self.service.writer(),
+            "reads": self.service.reader(),
+            "source": self.source.dsn(database),
+            **members,
+        }
+
+    def node_names(self) -> dict[str, str]:
+        """The names of the servers, by their addresses on this ground."""
+        return {
+            self.ground.address(host.lab_address): host.name
+            for host in hosts_of(self.spec)
+            if "postgres" in dict(host.ports)
+        }
 
     def _pool_up(self) -> None:
         self.pool.up()
