@@ -108,6 +108,7 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
         explained(plan.leave, "looking at the gates"),
     ):
         check_fence(leave, plan.leave)
+        check_fence(enter, plan.enter)
         lag = _lag_with_a_worker(record, leave, enter)
         known = record.run.recall(f"fingerprint.{plan.leave.role}")
         if known is None and plan.leave.role == "source":

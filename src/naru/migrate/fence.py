@@ -89,6 +89,17 @@ def raise_fence(connection: Connection, side: Side, state: FenceState, deadline:
     return ended
 
 
+def shut_entrance(connection: Connection, side: Side, state: FenceState) -> None:
+    """Close a database to those who come too early: before a switch to it has been decided.
+
+    A client that knows both addresses tries this one as soon as the other refuses it.
+    """
+    with connection.transaction():
+        for statement in _closing(connection, side, state):
+            connection.execute(statement)
+    fetch_all(connection, _TERMINATE)
+
+
 def lower_fence(connection: Connection, side: Side, state: FenceState) -> None:
     """Open the database again, exactly as it was. Harmless if it is open."""
     with connection.transaction():

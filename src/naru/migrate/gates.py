@@ -209,7 +209,7 @@ def _other_side_gates(facts: GateFacts) -> list[Gate]:
     gates += [
         Gate(
             "other.clients", "warning", f"a client is connected to the receiving side: {who}",
-            "make sure that it does not write there",
+            "make sure that it does not write there; the switch ends its session",
         )
         for who in facts.foreign_writers
     ]  # fmt: skip

@@ -57,6 +57,8 @@ def undo(plan: SwitchPlan, run: Run) -> None:
     acts: list[Callable[[], None]] = []
     if state is not None:
         acts.append(lambda: _open_again(plan, FenceState(**state)))
+    if record.get("entrance"):
+        acts.append(lambda: open_side(plan.enter, run))
     # Clients first: the side that was not entered may be silent.
     acts += [
         lambda: point_all(plan.poolers, plan.leave),

@@ -51,8 +51,13 @@ def resume_all(poolers: Sequence[PooledDatabase]) -> None:
         pooled.pooler.resume(pooled.database)
 
 
-def remember_phase(run: Run, plan: SwitchPlan, phase: str, state: FenceState) -> None:
-    """Write the one word that decides what a crash means: `pausing` or `committed`."""
+def remember_phase(
+    run: Run, plan: SwitchPlan, phase: str, state: FenceState, *, entrance: bool
+) -> None:
+    """Write the one word that decides what a crash means: `pausing` or `committed`.
+
+    `entrance`: this switch closes the side to enter as well, until clients go on there.
+    """
     run.remember(
         SWITCH,
         {
@@ -62,6 +67,7 @@ def remember_phase(run: Run, plan: SwitchPlan, phase: str, state: FenceState) ->
             "forward": [one.name for one in plan.forward],
             "back": plan.back.name,
             "fence": state.to_json(),
+            "entrance": entrance,
         },
     )
 

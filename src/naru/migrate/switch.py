@@ -18,7 +18,7 @@ import psycopg
 from naru.errors import DeadlineError
 from naru.journal import Run
 from naru.migrate import channel as channels
-from naru.migrate.fence import observe_fence, raise_fence
+from naru.migrate.fence import observe_fence, raise_fence, shut_entrance
 from naru.migrate.gates import ARRIVAL_SECONDS
 from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.parts import read_publishable
@@ -137,7 +137,14 @@ def freeze(plan: SwitchPlan, run: Run, observer: Observer = SILENT) -> Frozen:
 def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
     with explained(plan.leave, "reading the fence's state"):
         state = observe_fence(links.leave)
-    remember_phase(run, plan, "pausing", state)
+    # Of an earlier switch the fence around the side to enter is still there.
+    entrance = run.recall(fence_key(plan.enter)) is None
+    remember_phase(run, plan, "pausing", state, entrance=entrance)
+    if entrance:
+        with explained(plan.enter, "closing it until the switch is decided"):
+            ahead = observe_fence(links.enter)
+            run.remember(fence_key(plan.enter), ahead.to_json())
+            shut_entrance(links.enter, plan.enter, ahead)
     deadline = Deadline(plan.pause_seconds, "the switch")
     links.bound(deadline)
     watch = Stopwatch()
@@ -173,7 +180,7 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
             point_all(plan.poolers, plan.enter)
         with watch("journal"):
             run.remember(fence_key(plan.leave), state.to_json())
-            remember_phase(run, plan, "committed", state)
+            remember_phase(run, plan, "committed", state, entrance=entrance)
     links.bound(None)
     return Frozen(
         lsn, leave_snapshot, enter_snapshot, positions, entered,
