@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from naru.migrate.admittance import Lack
 from naru.migrate.assess import Assessment
 from naru.migrate.decide import decide, identity_plan
 from naru.migrate.facts import (
@@ -21,6 +22,8 @@ from naru.migrate.facts import (
 from naru.migrate.findings import KINDS, reference_page
 from naru.migrate.identity import TableIdentity
 from naru.migrate.names import Relation
+from naru.migrate.ownership import Owner, Standing
+from naru.migrate.rights import Rights
 
 SETTINGS = {
     "wal_level": "logical", "max_replication_slots": "10", "max_wal_senders": "10",
@@ -74,6 +77,16 @@ def table(**changes: object) -> TableIdentity:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+def rights(**changes: object) -> Facts:
+    return replace(QUIET, rights=Rights(**changes))  # type: ignore[arg-type]
+
+
+def ordinary(**changes: object) -> Facts:
+    """At the target our login is no superuser."""
+    return without("superuser", rights(**changes), side="target")
+
+
+OWNER = Owner("app", False, 3, "app.t", 2, True)
 ONE = Names(1, ("app.t",))
 CASES: dict[str, Facts] = {
     "source.version": source(version=90600),
@@ -98,7 +111,11 @@ CASES: dict[str, Facts] = {
     "source.publication": activity(publications=("feed",)),
     "source.subscription": activity(subscriptions=("feed",)),
     "source.locks": replace(QUIET, size=replace(SIZE, tables=10_000)),
-    "source.passwords": without("read_secrets"),
+    "source.passwords": without("read_secrets", rights(need_password=("app",))),
+    "source.owner-membership": rights(owners=(Owner("app", False, 3, "app.t", 2, False),)),
+    "source.fence": rights(source_fence=(Lack("sight", "sees nothing", "GRANT x TO y"),)),
+    "source.way-back": rights(way_back_refused="must be superuser"),
+    "source.logged-passwords": rights(logged=("source",)),
     "source.superuser-clients": activity(superuser_clients=("postgres (web)",)),
     "source.collation-version": activity(collation_changed=True),
     "target.version": target(version=140000),
@@ -117,7 +134,28 @@ CASES: dict[str, Facts] = {
     "target.reach": state(reach_refused="could not connect"),
     "target.subscription-privilege": without("create_subscription", side="target"),
     "target.role-privilege": without("create_role", state(missing_roles=3), side="target"),
-    "target.not-superuser": without("superuser", side="target"),
+    "target.replication-privilege": without("replication", side="target"),
+    "target.create-privilege": without("create_on_database", side="target"),
+    "target.fence": rights(target_fence=(Lack("signal", "ends nothing", "GRANT x TO y"),)),
+    "target.reach-untried": state(exists=False, reach_untried=True),
+    "target.owner-membership": ordinary(
+        owners=(OWNER,), standing={"app": Standing(superuser=False, acts=False, may_join=False)}
+    ),
+    "target.superuser-owner": ordinary(owners=(replace(OWNER, superuser=True),)),
+    "target.membership": ordinary(memberships=(("pg_monitor", "app"),)),
+    "target.foreign-wrapper": ordinary(wrappers=("postgres_fdw",)),
+    "target.logged-passwords": ordinary(logged=("target",)),
+    "target.extension-refused": without(
+        "superuser",
+        replace(QUIET, extensions=(Extension("pageinspect", "1", "1", True, "refused"),)),
+        side="target",
+    ),
+    "target.superuser-object": without(
+        "superuser", replace(QUIET, objects={"target.superuser-object": ONE}), side="target"
+    ),
+    "target.default-privileges": without(
+        "superuser", replace(QUIET, objects={"target.default-privileges": ONE}), side="target"
+    ),
     "target.event-trigger": without(
         "superuser", replace(QUIET, objects={"schema.event-trigger": ONE}), side="target"
     ),
@@ -131,7 +169,8 @@ CASES: dict[str, Facts] = {
     **{
         code: replace(QUIET, objects={code: ONE})
         for code in (
-            "source.table-owner", "source.select-table", "source.select-sequence",
+            "source.table-owner", "source.schema-usage", "source.select-table",
+            "source.select-sequence",
             "schema.replica-identity-full", "schema.unlogged", "schema.unlogged-large",
             "schema.enum-hash", "schema.exclusion-of-partitions", "schema.large-objects",
             "schema.row-security", "schema.trigger-always", "schema.event-trigger",
@@ -144,10 +183,8 @@ CASES: dict[str, Facts] = {
 }  # fmt: skip
 
 ALSO = {
-    "target.create-database": {"target.not-superuser"},
-    "target.subscription-privilege": {"target.not-superuser"},
-    "target.role-privilege": {"target.not-superuser"},
-    "target.event-trigger": {"target.not-superuser", "schema.event-trigger"},
+    "target.event-trigger": {"schema.event-trigger"},
+    "target.reach-untried": {"target.database"},
 }
 """Findings that the facts of a case bring along."""
 
@@ -228,3 +265,23 @@ def test_names_are_quoted_in_remedies() -> None:
 def test_the_reference_names_every_code() -> None:
     page = reference_page("made")
     assert all(f"| `{code}` | {kind.severity} |" in page for code, kind in KINDS.items())
+
+
+def test_missing_rights_are_printed_as_statements_once_for_each_side() -> None:
+    lack = Lack("owner", "is no member of app", 'GRANT "app" TO "mover"')
+    owner = replace(OWNER, ours=False)
+    facts = rights(source_fence=(lack,), owners=(owner,), target_fence=(lack,))
+    assessment = Assessment(facts, decide(facts))
+    assert assessment.grants("source") == ('GRANT "app" TO "mover";',)
+    assert assessment.grants("target") == ('GRANT "app" TO "mover";',)
+    assert Assessment(QUIET, decide(QUIET)).grants("source") == ()
+
+
+def test_below_16_the_way_back_needs_a_function_that_only_our_login_may_call() -> None:
+    facts = rights(way_back_refused="must be superuser")
+    (script,) = Assessment(facts, decide(facts)).grants("source")
+    assert script.endswith('(text, text, boolean) TO "mover";')
+    assert "naru_mover" not in script
+    newer = replace(facts, source=replace(SOURCE, version=160004))
+    (grant,) = Assessment(newer, decide(newer)).grants("source")
+    assert grant == 'GRANT pg_create_subscription TO "mover";'

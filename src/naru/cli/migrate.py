@@ -32,6 +32,10 @@ def assess(
         str | None,
         typer.Option(metavar="HOST:PORT", help="The source's address as the target sees it."),
     ] = None,
+    grants: Annotated[
+        bool,
+        typer.Option("--grants", help="Print only the statements that give missing rights."),
+    ] = False,
     spec: SpecOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,7 +49,9 @@ def assess(
     with observer_for() as watcher:
         assessment = look(here, there, jobs=jobs, source_seen_at=source_seen_at, observer=watcher)
     draw_assessment(assessment)
-    if as_json:
+    if grants:
+        put_grants(assessment)
+    elif as_json:
         talk.put_json(assessment.to_json())
     else:
         for finding in assessment.findings:
@@ -54,6 +60,17 @@ def assess(
 
 
 moving.register(migrate)
+
+
+def put_grants(assessment: Assessment) -> None:
+    """The statements that are missing, as a script for each side's administrator."""
+    facts = assessment.facts
+    for side, server in (("source", facts.source), ("target", facts.target)):
+        statements = assessment.grants(side)
+        if statements:
+            talk.put(f"-- On the {side}, as an administrator, connected to {server.database}:")
+        for statement in statements:
+            talk.put(statement)
 
 
 def draw_assessment(assessment: Assessment) -> None:

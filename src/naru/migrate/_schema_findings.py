@@ -35,7 +35,11 @@ def _identity_sql(one: TableIdentity) -> str:
 
 
 _OBJECTS: dict[str, tuple[str, str | None]] = {
-    "source.table-owner": ("is not ours to publish", "log in as its owner, or a superuser"),
+    "source.table-owner": (
+        "belongs to a superuser",
+        "ALTER TABLE … OWNER TO a role that our login is a member of, or log in as a superuser",
+    ),
+    "source.schema-usage": ("may not be entered", "GRANT USAGE ON SCHEMA … to our login"),
     "source.select-table": ("may not be read", "GRANT SELECT on it to our login"),
     "source.select-sequence": ("may not be read", "GRANT SELECT on it to our login"),
     "schema.replica-identity-full": (

@@ -64,15 +64,8 @@ def _room(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def rights(facts: Facts) -> Iterator[Finding]:
-    login, activity = facts.source.login, facts.activity
-    if not login.replication:
-        yield found(
-            "source.replication-privilege",
-            login.user,
-            "may not replicate",
-            f"ALTER ROLE {quoted(login.user)} REPLICATION",
-        )
+def replication(facts: Facts) -> Iterator[Finding]:
+    activity = facts.activity
     if activity.replication_refused:
         yield found(
             "source.replication-connection",
@@ -93,20 +86,6 @@ def rights(facts: Facts) -> Iterator[Finding]:
             facts.source.database,
             "connections to this address reach different servers",
             "name the primary itself",
-        )
-    if not login.create_on_database:
-        yield found(
-            "source.create-privilege",
-            login.user,
-            "may not make a publication",
-            f"GRANT CREATE ON DATABASE {quoted(facts.source.database)} TO {quoted(login.user)}",
-        )
-    if not login.read_secrets:
-        yield found(
-            "source.passwords",
-            login.user,
-            "may not read pg_authid",
-            "give roles that log in a new password on the target",
         )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from naru.migrate._wording import listed, quoted
-from naru.migrate.facts import Extension, Facts, Names, Server
-from naru.migrate.findings import Finding, found
+from naru.migrate.facts import Extension, Facts, Server
+from naru.migrate.findings import Finding, found, lacking
 
 
 def server(facts: Facts) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def database(facts: Facts) -> Iterator[Finding]:
         if target.login.create_db:
             yield found("target.database", target.database, "does not exist, and will be made")
         else:
-            yield found(
+            yield lacking(
                 "target.create-database",
                 target.database,
                 f"does not exist, and {target.login.user} may not make it",
@@ -117,6 +117,14 @@ def database(facts: Facts) -> Iterator[Finding]:
             "install the locale (or a PostgreSQL with ICU) on the target's hosts, then SELECT"
             " pg_import_system_collations('pg_catalog')",
         )
+    if state.reach_untried:
+        yield found(
+            "target.reach-untried",
+            target.database,
+            "whether its server can log in at the source could not be tried",
+            f"make the database (CREATE DATABASE {quoted(target.database)} TEMPLATE template0) and"
+            " assess again",
+        )
     if state.reach_refused:
         yield found(
             "target.reach",
@@ -125,41 +133,6 @@ def database(facts: Facts) -> Iterator[Finding]:
             "open the way from the target's hosts to the source, or give the source's"
             " address as they see it",
         )
-
-
-def rights(facts: Facts) -> Iterator[Finding]:
-    login = facts.target.login
-    if not login.create_subscription:
-        yield found(
-            "target.subscription-privilege",
-            login.user,
-            "may not make subscriptions",
-            f"GRANT pg_create_subscription TO {quoted(login.user)}"
-            if facts.target.major >= 16
-            else "log in as a superuser",
-        )
-    if facts.state.missing_roles and not login.create_role:
-        yield found(
-            "target.role-privilege",
-            login.user,
-            f"{facts.state.missing_roles} roles must be made, and it may not",
-            f"ALTER ROLE {quoted(login.user)} CREATEROLE, or make the roles yourself",
-        )
-    if not login.superuser:
-        yield found(
-            "target.not-superuser",
-            login.user,
-            "owners and extensions may be refused",
-            "make it a member of every owner, with ADMIN OPTION from version 16 on",
-        )
-        triggers = facts.objects.get("schema.event-trigger", Names())
-        if triggers.total:
-            yield found(
-                "target.event-trigger",
-                listed(triggers),
-                "needs a superuser",
-                "log in as a superuser, or drop it on the source",
-            )
 
 
 def extensions(facts: Facts) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from psycopg import sql
 
@@ -21,8 +21,12 @@ class Grant(NamedTuple):
 
 @dataclass(frozen=True)
 class Lack:
-    """One thing that a login cannot do and a fence needs; `remedy` is for an administrator."""
+    """One thing that a login cannot do and a fence needs.
 
+    `remedy` is the statement, for an administrator, that gives it the right.
+    """
+
+    what: Literal["owner", "sight", "signal", "grantor"]
     text: str
     remedy: str
 
@@ -39,6 +43,7 @@ ORDER BY 1
 
 _LOGIN = """
 SELECT r.rolname::text, r.rolsuper, d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text,
+       (SELECT o.rolsuper FROM pg_catalog.pg_roles o WHERE o.oid = d.datdba),
        pg_catalog.pg_has_role(d.datdba, 'USAGE'),
        pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),
        pg_catalog.pg_has_role('pg_signal_backend', 'USAGE'),
@@ -69,34 +74,29 @@ def who_else_may_connect(connection: Connection) -> tuple[str, ...]:
 
 def lacking(connection: Connection) -> tuple[Lack, ...]:
     """What our login lacks for a fence around this database; nothing if it is superuser."""
-    login, superuser, database, owner, owns, sees, signals, grantors = fetch_one(connection, _LOGIN)
+    row = fetch_one(connection, _LOGIN)
+    login, superuser, database, owner, owned_by_superuser, owns, sees, signals, grantors = row
     if superuser:
         return ()
     me, found = quoted(login), []
     if not owns:
-        found.append(
-            Lack(
-                f"{login} is no member of {owner}, who owns database {database}",
-                f"GRANT {quoted(owner)} TO {me}",
-            )
+        remedy = (
+            f"ALTER DATABASE {quoted(database)} OWNER TO {me}"
+            if owned_by_superuser
+            else f"GRANT {quoted(owner)} TO {me}"
         )
+        text = f"{login} is no member of {owner}, who owns database {database}"
+        found.append(Lack("owner", text, remedy))
     if not sees:
-        found.append(
-            Lack(f"{login} does not see the sessions of others",
-                 f"GRANT pg_read_all_stats TO {me}")
-        )  # fmt: skip
+        text = f"{login} does not see what sessions of others do"
+        found.append(Lack("sight", text, f"GRANT pg_read_all_stats TO {me}"))
     if not signals:
-        found.append(
-            Lack(f"{login} may not end the sessions of others", f"GRANT pg_signal_backend TO {me}")
-        )
-    found += [
-        Lack(
-            f"{one} has granted CONNECT on database {database}, which only {one} can take away",
-            f"REVOKE CONNECT ON DATABASE {quoted(database)} FROM {quoted(one)} CASCADE, and let"
-            f" {quoted(owner)} grant it instead",
-        )
-        for one in grantors
-    ]
+        text = f"{login} may not end sessions of others"
+        found.append(Lack("signal", text, f"GRANT pg_signal_backend TO {me}"))
+    for one in grantors:
+        text = f"{one} has granted CONNECT on database {database}, which only {one} can take away"
+        remedy = f"REVOKE CONNECT ON DATABASE {quoted(database)} FROM {quoted(one)} CASCADE"
+        found.append(Lack("grantor", text, remedy))
     return tuple(found)
 
 

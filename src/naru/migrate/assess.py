@@ -20,7 +20,8 @@ from naru.migrate.decide import decide, identity_plan
 from naru.migrate.facts import SHOWN, Extension, Facts, Names, TargetState
 from naru.migrate.findings import Finding
 from naru.migrate.observe import read_activity, read_server, read_size
-from naru.migrate.roles import be_quiet, observe_roles, plan_roles
+from naru.migrate.rights import extension_refused, observe_rights
+from naru.migrate.roles import RolePlan, be_quiet, observe_roles, plan_roles
 from naru.migrate.sides import Side
 from naru.postgres import Connection, Dsn, explain, fetch_all, find_installations
 from naru.system import SILENT, Observer
@@ -36,6 +37,12 @@ class Assessment:
     @property
     def blocked(self) -> bool:
         return any(one.severity == "blocking" for one in self.findings)
+
+    def grants(self, side: str) -> tuple[str, ...]:
+        """Statements that give the rights that are missing on `source` or `target`, each once."""
+        wanted = [f"{one.grant};" for one in self.findings
+                  if one.grant and one.code.startswith(f"{side}.")]  # fmt: skip
+        return tuple(dict.fromkeys(wanted))
 
     def to_json(self) -> dict[str, Any]:
         """`{"blocked": …, "facts": …, "findings": […], "identity_plan": […]}`."""
@@ -84,17 +91,19 @@ def observe(
         try:
             server = read_server(here)
             observer.note(f"source: PostgreSQL {server.major}, {server.database}")
+            plan = plan_roles(observe_roles(here), observe_roles(there, all_roles=True))
             return Facts(
                 source=server,
                 target=replace(read_server(there), database=target.dsn.database),
                 size=read_size(here, measure=measure),
                 activity=read_activity(source, here, server),
-                state=_read_target(here, there, source, exists),
+                state=_read_target(here, there, source, plan, exists=exists),
                 programs=tuple(sorted({one.major for one in find_installations(programs)})),
                 jobs=jobs,
                 identities=tuple(identity.observe(here)),
-                extensions=tuple(_read_extensions(here, there)),
+                extensions=tuple(_read_extensions(here, there, exists=exists)),
                 objects=read_objects(here),
+                rights=observe_rights(here, there, plan, exists=exists),
             )
         except psycopg.Error as error:
             raise explain(error, source.dsn, "reading catalogs for the assessment") from error
@@ -132,17 +141,20 @@ WHERE n.nspname = 'pg_catalog' AND c.collname = ANY(%s)
 """
 
 
-def _read_target(here: Connection, there: Connection, source: Side, exists: bool) -> TargetState:
+def _read_target(
+    here: Connection, there: Connection, source: Side, plan: RolePlan, *, exists: bool
+) -> TargetState:
     total, names = read_content(there, SHOWN) if exists else (0, ())
-    missing = plan_roles(observe_roles(here), observe_roles(there, all_roles=True)).create
+    refused, untried = _try_reach(source, here, there)
     used = [row[0] for row in fetch_all(here, _COLLATIONS_USED)]
     have = {row[0] for row in fetch_all(there, _COLLATIONS_THERE, [used])}
     return TargetState(
         exists=exists,
         content=Names(total, names),
         begun=exists and has_begun(there),
-        reach_refused=_try_reach(source, here, there),
-        missing_roles=len(missing),
+        reach_refused=refused,
+        reach_untried=untried and not exists,
+        missing_roles=len(plan.create),
         missing_collations=(
             *(name for name in used if name not in have),
             *refused_collations(here, there),
@@ -150,8 +162,9 @@ def _read_target(here: Connection, there: Connection, source: Side, exists: bool
     )
 
 
-def _try_reach(source: Side, here: Connection, there: Connection) -> str | None:
-    """Why the target's server cannot log in at the source; None if it can.
+def _try_reach(source: Side, here: Connection, there: Connection) -> tuple[str | None, bool]:
+    """Why the target's server cannot log in at the source (None if it can), and whether
+    that could not be tried here.
 
     A subscription is made for nothing and rolled back: it connects, and leaves nothing.
     """
@@ -165,15 +178,23 @@ def _try_reach(source: Side, here: Connection, there: Connection) -> str | None:
     try:
         with there.transaction(force_rollback=True):
             there.execute(text)
+    except psycopg.errors.InsufficientPrivilege as error:
+        # The want of a password is told so as well, once the source has been reached.
+        said = _said(error)
+        return (said, False) if "password" in said else (None, True)
     except psycopg.errors.ConnectionFailure as error:
-        return " ".join((error.diag.message_primary or "refused").split())
+        return _said(error), False
     except psycopg.Error as error:
         # A source without our publication is refused too, after it has been reached.
-        said = error.diag.message_primary or ""
-        return said if "connect" in said else None
+        said = _said(error)
+        return (said if "connect" in said or "password" in said else None), False
     finally:
         there.execute("SET statement_timeout = 0")
-    return None
+    return None, False
+
+
+def _said(error: psycopg.Error) -> str:
+    return " ".join((error.diag.message_primary or "refused").split())
 
 
 _EXTENSIONS = "SELECT extname::text, extversion FROM pg_catalog.pg_extension ORDER BY 1"
@@ -186,10 +207,11 @@ FROM pg_catalog.pg_available_extensions e WHERE e.name = ANY(%s)
 """
 
 
-def _read_extensions(here: Connection, there: Connection) -> Iterator[Extension]:
+def _read_extensions(here: Connection, there: Connection, *, exists: bool) -> Iterator[Extension]:
     used = fetch_all(here, _EXTENSIONS)
     rows = fetch_all(there, _AVAILABLE, [[name for name, _ in used]])
     have = {name: (default, versions) for name, default, versions in rows}
     for name, version in used:
         default, versions = have.get(name, (None, []))
-        yield Extension(name, version, default, version in versions)
+        refused = extension_refused(there, name, exists=exists) if default else None
+        yield Extension(name, version, default, version in versions, refused)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from naru.migrate.facts import SHOWN, Names
 from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.superuser_objects import SUPERUSER_OBJECTS
 from naru.migrate.unlogged import MOST_BYTES
 from naru.postgres import Connection, fetch_all
 
@@ -41,7 +42,13 @@ _NOT_OF_EXTENSION = (
 
 OBJECTS: dict[str, str] = {
     "source.table-owner": _RELATION + " AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'"
-    " AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')",
+    " AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')"
+    " AND (SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = c.relowner)",
+    "source.schema-usage": "SELECT n.nspname::text AS name FROM pg_catalog.pg_namespace n"
+    " WHERE NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')"
+    " AND EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND "
+    + _USER
+    + ")",
     "source.select-table": _RELATION + " AND c.relkind IN ('r', 'p')"
     " AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')",
     "source.select-sequence": _RELATION + " AND CASE WHEN c.relkind = 'S'"
@@ -100,6 +107,10 @@ OBJECTS: dict[str, str] = {
     "schema.tablespace": "SELECT t.spcname AS name FROM pg_catalog.pg_tablespace t"
     " WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.reltablespace = t.oid"
     " AND t.spcname <> 'pg_global')",
+    "target.superuser-object": SUPERUSER_OBJECTS,
+    "target.default-privileges": "SELECT r.rolname || coalesce(' in ' || n.nspname, '') AS name"
+    " FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_roles r ON r.oid = d.defaclrole"
+    " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace WHERE r.rolsuper",
     "schema.scheduled-jobs": "SELECT extname::text AS name FROM pg_catalog.pg_extension"
     " WHERE extname IN ('pg_cron', 'pg_partman', 'pg_timetable', 'timescaledb', 'pgagent')",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from naru.migrate import _rights_findings as rights
 from naru.migrate import _schema_findings as schema
 from naru.migrate import _source_findings as source
 from naru.migrate import _target_findings as target
@@ -14,8 +15,8 @@ from naru.migrate.identity import Change, plan
 _ORDER = {"blocking": 0, "warning": 1, "note": 2}
 
 _PARTS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
-    source.server, source.rights, source.activities, source.settings,
-    target.server, target.database, target.rights, target.extensions,
+    source.server, rights.source, source.replication, source.activities, source.settings,
+    target.server, target.database, rights.target, target.extensions, rights.event_triggers,
     schema.identities, schema.objects,
 )  # fmt: skip
 

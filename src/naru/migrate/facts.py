@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from naru.migrate.identity import TableIdentity
+from naru.migrate.rights import Rights
 
 SHOWN = 20
 """Of each sort of object so many are named; all are counted."""
@@ -104,6 +105,8 @@ class Extension:
     available: str | None
     """The target's default version; None if it has none."""
     same_available: bool
+    refused: str | None = None
+    """Why our login may not make it on the target."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,8 @@ class TargetState:
     """A migration of Naru's has begun here."""
     reach_refused: str | None = None
     """Why the target's server cannot log in at the source."""
+    reach_untried: bool = False
+    """It could not be tried, for want of a database to try it in."""
     missing_roles: int = 0
     missing_collations: tuple[str, ...] = ()
 
@@ -158,6 +163,7 @@ class Facts:
     extensions: tuple[Extension, ...]
     objects: Mapping[str, Names]
     """Sorts of objects that need a word, by the code of their finding."""
+    rights: Rights = field(default_factory=Rights)
 
     def to_json(self) -> dict[str, Any]:
         """The facts that people and programs want to see."""

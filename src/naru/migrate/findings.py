@@ -26,6 +26,8 @@ class Finding:
     object: str
     text: str
     remedy: str | None
+    grant: str | None = None
+    """The statement that gives a missing right, to be run on the side that the code names."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -38,6 +40,11 @@ class Finding:
 def found(code: str, object: str, text: str, remedy: str | None = None) -> Finding:
     """A finding of a known code."""
     return Finding(code, KINDS[code].severity, object, text, remedy)
+
+
+def lacking(code: str, object: str, text: str, grant: str) -> Finding:
+    """A finding of a right that is missing, with the statement that gives it."""
+    return Finding(code, KINDS[code].severity, object, text, grant, grant)
 
 
 KINDS: dict[str, Kind] = {
@@ -73,9 +80,29 @@ KINDS: dict[str, Kind] = {
         "blocking",
         "Publications need CREATE on the source's database.",
     ),
+    "source.owner-membership": Kind(
+        "blocking",
+        "Tables can be published, and applied changes written, by members of their owner only.",
+    ),
     "source.table-owner": Kind(
         "blocking",
-        "Tables can be published by their owner or a superuser only.",
+        "A table belongs to a superuser, and only superusers can publish it.",
+    ),
+    "source.schema-usage": Kind("blocking", "A schema that holds tables may not be entered."),
+    "source.fence": Kind(
+        "blocking",
+        "At the cutover nobody else may connect to the database any more; our login lacks a "
+        "right that this needs.",
+    ),
+    "source.way-back": Kind(
+        "blocking",
+        "The way back after the cutover is a subscription on the source, and our login may make "
+        "none.",
+    ),
+    "source.logged-passwords": Kind(
+        "warning",
+        "The server logs statements, our login may not keep its own out of the log, and the "
+        "way back's has a password in it.",
     ),
     "source.select-table": Kind("blocking", "A table may not be read."),
     "source.select-sequence": Kind("blocking", "A sequence may not be read."),
@@ -122,7 +149,8 @@ KINDS: dict[str, Kind] = {
     ),
     "source.passwords": Kind(
         "warning",
-        "pg_authid may not be read, so roles that log in need new passwords.",
+        "pg_authid may not be read, so roles that log in, and are made on the target, need new "
+        "passwords.",
     ),
     "source.superuser-clients": Kind(
         "warning",
@@ -162,13 +190,55 @@ KINDS: dict[str, Kind] = {
         "The way back needs a free slot and WAL sender on the target.",
     ),
     "target.reach": Kind("blocking", "The target's server cannot log in at the source's address."),
+    "target.reach-untried": Kind(
+        "warning",
+        "Whether the target's server can log in at the source can only be tried in a database "
+        "where our login may make objects, and there is none yet.",
+    ),
+    "target.replication-privilege": Kind(
+        "blocking",
+        "The way back needs a slot on the target, and our login has not the attribute REPLICATION.",
+    ),
+    "target.create-privilege": Kind("blocking", "Our login may make nothing in the database."),
+    "target.fence": Kind(
+        "blocking",
+        "At a rollback nobody else may connect to the database any more; our login lacks a "
+        "right that this needs.",
+    ),
+    "target.owner-membership": Kind(
+        "blocking",
+        "Objects are handed to their owners, and our login is no member of one.",
+    ),
+    "target.membership": Kind(
+        "warning",
+        "A role belongs to another on the source, and our login may not grant that on the target.",
+    ),
+    "target.superuser-owner": Kind(
+        "warning",
+        "What a superuser owns on the source belongs to our login on the target; comparisons "
+        "tell it as a difference.",
+    ),
+    "target.superuser-object": Kind("blocking", "Only superusers can make such an object."),
+    "target.default-privileges": Kind(
+        "warning",
+        "Default privileges of a superuser do not come across.",
+    ),
+    "target.foreign-wrapper": Kind(
+        "blocking",
+        "Foreign servers need USAGE on their wrapper, which our login has not.",
+    ),
+    "target.extension-refused": Kind("blocking", "Our login may not make an extension."),
+    "target.logged-passwords": Kind(
+        "warning",
+        "The server logs statements, our login may not keep its own out of the log, and some "
+        "have passwords in them.",
+    ),
     "target.subscription-privilege": Kind("blocking", "Our login may not make subscriptions."),
     "target.role-privilege": Kind("blocking", "Roles must be made, and our login may not."),
-    "target.not-superuser": Kind(
+    "target.event-trigger": Kind(
         "warning",
-        "Our login is no superuser, so owners and some objects may be refused.",
+        "Only superusers can make event triggers, so this one is left out.",
     ),
-    "target.event-trigger": Kind("blocking", "Only superusers can make event triggers."),
     "target.extension-missing": Kind("blocking", "An extension is not available on the target."),
     "target.extension-version": Kind("warning", "An extension comes in another version."),
     "schema.no-replica-identity": Kind(

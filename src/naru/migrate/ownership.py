@@ -24,8 +24,8 @@ class Owner:
     superuser: bool
     objects: int
     example: str
-    tables: int
-    """Tables and sequences among its objects: what is published and applied."""
+    followed: int
+    """Tables, sequences and large objects among them: what is read, and written on the way back."""
     ours: bool
     """Whether our login may act for it on the source."""
 
@@ -44,7 +44,7 @@ class Standing:
 _OWNERS = """
 WITH extension (classid, objid) AS (
     SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e'
-), owned (owner, name, is_table, classid, objid) AS (
+), owned (owner, name, followed, classid, objid) AS (
     SELECT c.relowner, n.nspname || '.' || c.relname, c.relkind IN ('r', 'p', 'S'),
            'pg_class'::pg_catalog.regclass, c.oid
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -68,11 +68,12 @@ WITH extension (classid, objid) AS (
     SELECT srvowner, 'server ' || srvname, false, 'pg_foreign_server'::pg_catalog.regclass, oid
     FROM pg_catalog.pg_foreign_server
     UNION ALL
-    SELECT lomowner, 'large object ' || oid, false, 'pg_largeobject'::pg_catalog.regclass, oid
+    SELECT lomowner, 'large object ' || oid, true, 'pg_largeobject'::pg_catalog.regclass, oid
     FROM pg_catalog.pg_largeobject_metadata
 )
-SELECT r.rolname::text, r.rolsuper, count(*)::int, min(o.name),
-       count(*) FILTER (WHERE o.is_table)::int, pg_catalog.pg_has_role(r.oid, 'USAGE')
+SELECT r.rolname::text, r.rolsuper, count(*)::int,
+       coalesce(min(o.name) FILTER (WHERE o.followed), min(o.name)),
+       count(*) FILTER (WHERE o.followed)::int, pg_catalog.pg_has_role(r.oid, 'USAGE')
 FROM owned o JOIN pg_catalog.pg_roles r ON r.oid = o.owner
 WHERE NOT EXISTS (SELECT FROM extension e WHERE e.classid = o.classid AND e.objid = o.objid)
 GROUP BY r.oid, r.rolname, r.rolsuper ORDER BY 1

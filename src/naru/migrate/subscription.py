@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 from psycopg import sql
 
 from naru.migrate.names import OWN_SCHEMA
@@ -12,6 +14,12 @@ from naru.postgres import Connection, fetch_value
 _SUBSTITUTE = sql.Identifier(OWN_SCHEMA, "subscribe")
 """A function of an administrator's that makes one and gives it to its caller: before version
 16 nobody else may. docs/reference/privileges.md has its text."""
+
+
+def substitute_script(login: str) -> str:
+    """The statements by which an administrator makes the substitute for `login`."""
+    text = resources.files("naru.migrate").joinpath("subscribe.sql").read_text(encoding="utf-8")
+    return text.replace("naru_mover", sql.Identifier(login).as_string())
 
 
 def create_subscription(name: str, conninfo: str, at: Connection, *, streaming: bool) -> None:

@@ -155,6 +155,11 @@ def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
         )
     if "password" in lower or "authentication" in lower or "pg_hba" in lower:
         return NotPermittedError(f"{dsn}: not let in{while_}: {said}", remedy=_password_remedy(dsn))
+    if "permission denied" in lower:
+        return NotPermittedError(
+            f"{dsn}: not let in{while_}: {said}",
+            remedy="GRANT CONNECT ON DATABASE, unless a migration has closed it",
+        )
     if "too many c" in lower or "remaining connection slots" in lower:
         return NotPermittedError(
             f"{dsn}: no connection free{while_}: {said}",
