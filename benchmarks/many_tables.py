@@ -19,12 +19,12 @@ END LOOP; END$$
 """
 
 
-def fill(pair: Pair, tables: int) -> None:
-    """Make the tables, some hundred in a transaction."""
+def fill(pair: Pair, tables: int, first: int = 1) -> None:
+    """Make the tables from number `first` up to `tables`, some hundred in a transaction."""
     with connect(pair.source, purpose="bench") as connection:
-        for first in range(1, tables + 1, 500):
-            last = min(tables, first + 499)
-            connection.execute(_TABLES.format(first=first, last=last).encode())
+        for begin in range(first, tables + 1, 500):
+            last = min(tables, begin + 499)
+            connection.execute(_TABLES.format(first=begin, last=last).encode())
         connection.execute("VACUUM")
 
 
