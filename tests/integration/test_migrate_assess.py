@@ -193,7 +193,7 @@ def test_the_command_gives_one_json_document_and_ends_with_1_when_blocked(pair: 
     document = json.loads(done.stdout)
     assert document["blocked"] is True
     assert document["facts"]["tables"] == 11
-    assert {"code", "severity", "object", "text", "remedy"} == set(document["findings"][0])
+    assert {"code", "severity", "object", "text", "remedy", "grant"} == set(document["findings"][0])
 
 
 def test_the_command_ends_with_3_when_the_source_is_unreachable(pair: Pair) -> None:

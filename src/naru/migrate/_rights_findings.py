@@ -24,8 +24,10 @@ def source(facts: Facts) -> Iterator[Finding]:
             "may not replicate",
             f"ALTER ROLE {me} REPLICATION",
         )
-    by_owner = any(one.what == "owner" for one in rights.source_fence)
-    if not login.create_on_database and not by_owner:
+    comes_with_owner = any(
+        one.what == "owner" and one.remedy.startswith("GRANT") for one in rights.source_fence
+    )
+    if not login.create_on_database and not comes_with_owner:
         yield lacking(
             "source.create-privilege",
             login.user,
