@@ -153,6 +153,9 @@ CASES: dict[str, Facts] = {
     "target.superuser-object": without(
         "superuser", replace(QUIET, objects={"target.superuser-object": ONE}), side="target"
     ),
+    "target.forced-row-security": without(
+        "superuser", replace(QUIET, objects={"target.forced-row-security": ONE}), side="target"
+    ),
     "target.default-privileges": without(
         "superuser", replace(QUIET, objects={"target.default-privileges": ONE}), side="target"
     ),

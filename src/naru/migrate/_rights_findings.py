@@ -198,6 +198,12 @@ _SUPERUSERS_ONLY = (
         "drop it on the source, let an extension bring it, or log in as a superuser",
     ),
     (
+        "target.forced-row-security",
+        "is written by its owner, whom its policies bind as well",
+        "ALTER TABLE … NO FORCE ROW LEVEL SECURITY until the migration is finished, or give its"
+        " owner BYPASSRLS",
+    ),
+    (
         "target.default-privileges",
         "stay behind",
         "let that superuser of the target say ALTER DEFAULT PRIVILEGES again",

@@ -108,6 +108,9 @@ OBJECTS: dict[str, str] = {
     " WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.reltablespace = t.oid"
     " AND t.spcname <> 'pg_global')",
     "target.superuser-object": SUPERUSER_OBJECTS,
+    "target.forced-row-security": _RELATION + " AND c.relkind IN ('r', 'p')"
+    " AND c.relforcerowsecurity AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r"
+    " WHERE r.oid = c.relowner AND (r.rolbypassrls OR r.rolsuper))",
     "target.default-privileges": "SELECT r.rolname || coalesce(' in ' || n.nspname, '') AS name"
     " FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_roles r ON r.oid = d.defaclrole"
     " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace WHERE r.rolsuper",

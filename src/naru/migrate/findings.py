@@ -219,6 +219,11 @@ KINDS: dict[str, Kind] = {
         "tell it as a difference.",
     ),
     "target.superuser-object": Kind("blocking", "Only superusers can make such an object."),
+    "target.forced-row-security": Kind(
+        "blocking",
+        "Changes are written in the role of a table's owner, and FORCE ROW LEVEL SECURITY "
+        "refuses them.",
+    ),
     "target.default-privileges": Kind(
         "warning",
         "Default privileges of a superuser do not come across.",
