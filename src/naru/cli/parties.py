@@ -15,7 +15,7 @@ from naru.errors import UsageError
 
 if TYPE_CHECKING:
     from naru.journal import Journal
-    from naru.migrate import PooledDatabase, Record
+    from naru.migrate import KeepsSlot, PooledDatabase, Record
     from naru.postgres import Dsn
 
 SourceOption = Annotated[
@@ -140,6 +140,17 @@ def poolers_of(
     wanted, _ = spec_of(found.spec_file)
     pool = Pool(wanted, open_ground(wanted, found.folder))
     return (PooledDatabase(pool.pooler, database),)
+
+
+def keeps_slot_of(found: Parties) -> KeepsSlot | None:
+    """Who can say whether the target's standbys have a slot: the environment's own service."""
+    if not found.environment:
+        return None
+    from naru.ground import open_ground
+    from naru.service import Service
+
+    wanted, _ = spec_of(found.spec_file)
+    return Service(wanted, open_ground(wanted, found.folder)).keep_slot
 
 
 def open_record(found: Parties, journal: Journal, name: str | None) -> Record:

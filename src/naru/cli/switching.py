@@ -19,6 +19,7 @@ from naru.cli.parties import (
     TargetOption,
     hold,
     journal_of,
+    keeps_slot_of,
     open_record,
     parties,
     poolers_of,
@@ -128,7 +129,8 @@ def _cross(
 
     poolers = poolers_of(found, uris, configs, pooled or record.source.dsn.database)
     with observer_for() as observer:
-        switcher = Switcher(record, poolers, Limits(lag, pause), observer)
+        limits, keeps_slot = Limits(lag, pause), keeps_slot_of(found)
+        switcher = Switcher(record, poolers, limits, observer, keeps_slot=keeps_slot)
         gates = switcher.gates()
     _show_plan(switcher, gates)
     if any(gate.severity == "shut" for gate in gates):
@@ -162,6 +164,7 @@ def _show_crossing(crossing: Crossing, json: bool, *, pooled: bool) -> None:
         parts = ", ".join(f"{name} {ms:g}" for name, ms in crossing.milliseconds.items())
         clients = "clients waited" if pooled else f"{crossing.ended_clients} clients cut off,"
         talk.put(f"writes are at the {crossing.at}; {clients} {crossing.pause_ms:g} ms ({parts})")
+        talk.put(f"way back {crossing.way_back.slot}: {crossing.way_back.reason}")
         if verdict is not None:
             word = "the same" if verdict.same else f"{verdict.differences} differences"
             talk.put(

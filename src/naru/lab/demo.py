@@ -54,8 +54,6 @@ T = TypeVar("T")
 CLOSE_LOOK_SECONDS = 3.0
 """How much around the cutover is kept commit by commit."""
 
-SECURE_SECONDS = 60.0
-
 WRITTEN_SECONDS = 1.0
 """Within it a workload has written down what its clients were told."""
 
@@ -208,6 +206,8 @@ class Demo:
         crossing = self._cross(run, workload, record)
         if crossing.verdict is None or not crossing.verdict.same:
             raise RefusedError("the two sides differ at the moment of the switch")
+        if not crossing.way_back.survives:
+            raise RefusedError(crossing.way_back.reason)
         return record
 
     def _compare_live(self, run: Run, record: Record) -> None:
@@ -232,7 +232,10 @@ class Demo:
 
     def _cross(self, run: Run, workload: Workload, record: Record) -> Crossing:
         pooled = PooledDatabase(self._environment.pool.pooler, self._database)
-        switcher = Switcher(record, (pooled,), Limits(), self._observer)
+        switcher = Switcher(
+            record, (pooled,), Limits(), self._observer,
+            keeps_slot=self._environment.service.keep_slot,
+        )  # fmt: skip
         began = time.time()
         crossing = switcher.cross(jobs=self._settings.jobs)
         paused = record.run.events("cutover.pause")[-1].at
@@ -255,7 +258,6 @@ class Demo:
         return crossing
 
     def _break(self, journal: Journal, run: Run, workload: Workload, record: Record) -> None:
-        self._act("way back safe from a failover", lambda: self._secure_way_back(record))
         drill = journal.begin("drill", "kill-primary")
         outcome = "failed"
         time.sleep(SETTLE_SECONDS)
@@ -278,21 +280,6 @@ class Demo:
             drill.end(outcome)
         if not verdict.kept:
             raise RefusedError("the drill's promise broke: " + "; ".join(verdict.broken))
-
-    def _secure_way_back(self, record: Record) -> None:
-        """Wait until the standbys have the slot of the way back, so that a failover keeps it.
-
-        They take a new slot over once its consumer has moved past a snapshot of the
-        running transactions; having one written spares waiting for the next.
-        """
-        slot = record.channels[0].name
-
-        def survives() -> bool:
-            with connect(record.live.dsn, purpose="way back") as connection:
-                connection.execute("SELECT pg_log_standby_snapshot()")
-            return self._environment.service.slot_survives(slot)
-
-        wait_until(survives, f"the standbys to have slot {slot}", SECURE_SECONDS, every=1.0)
 
     def _balance(self, run: Run, workload: Workload) -> None:
         """The last account: every id that was ever acknowledged, in the service's database."""

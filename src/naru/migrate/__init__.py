@@ -24,6 +24,7 @@ from naru.migrate.snapshot import set_keeping
 from naru.migrate.start import Start
 from naru.migrate.status import Status, observe_status
 from naru.migrate.watch import Watch, set_bound, watching
+from naru.migrate.wayback import KeepsSlot, WayBack
 
 __all__ = [
     "Assessment",
@@ -31,6 +32,7 @@ __all__ = [
     "Closing",
     "Crossing",
     "Gate",
+    "KeepsSlot",
     "Lag",
     "LagWatch",
     "Limits",
@@ -44,6 +46,7 @@ __all__ = [
     "Status",
     "Switcher",
     "Watch",
+    "WayBack",
     "abort",
     "admit",
     "assess",

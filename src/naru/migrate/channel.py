@@ -188,6 +188,24 @@ def subscribe(channel: Channel, at_origin: Connection, at: Connection) -> None:
     )
 
 
+def begin_at(channel: Channel, position: Lsn, at: Connection) -> bool:
+    """Let the disabled subscription ask for changes from `position` on, and for none before.
+
+    After a failover its slot may stand earlier than it did, at what a standby knew of it.
+    False if our login may not say so (`pg_replication_origin_advance`).
+    """
+    may = "SELECT pg_catalog.has_function_privilege(%s, 'EXECUTE')"
+    if not fetch_value(at, may, ["pg_catalog.pg_replication_origin_advance(text, pg_lsn)"]):
+        return False
+    at.execute(
+        "SELECT pg_catalog.pg_replication_origin_advance('pg_' || oid, %s::pg_lsn)"
+        " FROM pg_catalog.pg_subscription WHERE subname = %s AND subdbid ="
+        " (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())",
+        [str(position), channel.name],
+    )
+    return True
+
+
 def make_durable(channel: Channel, at: Connection, *, durable: bool = True) -> None:
     """Let each applied transaction wait for the destination's synchronous standbys, or not.
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from naru.errors import DeadlineError, NaruError, RefusedError, StoppedError, UsageError
-from naru.migrate import activity, fingerprint, gates, outcome, switch
 from naru.migrate import channel as channels
+from naru.migrate import fingerprint, gates, outcome, switch
 from naru.migrate.channel import Channel
-from naru.migrate.durable import may_have_lost
-from naru.migrate.fence import check_fence, superusers_connected
-from naru.migrate.follow import Lag, observe_lag
-from naru.migrate.gates import Gate, GateFacts, Limits, PoolerView
+from naru.migrate.gate_facts import observe_gates
+from naru.migrate.gates import Gate, Limits
 from naru.migrate.guard import guarded, resolve
 from naru.migrate.largeobjects import Notes
-from naru.migrate.parts import read_publishable
+from naru.migrate.patience import through_a_failover
 from naru.migrate.plan import SWITCH, PooledDatabase, SwitchPlan
 from naru.migrate.record import Record
 from naru.migrate.sequences import Positions
-from naru.migrate.sides import explained
 from naru.migrate.switch import Frozen
-from naru.postgres import Connection, fetch_value
-from naru.system import SILENT, Deadline, Observer
+from naru.migrate.wayback import KeepsSlot, WayBack, secure
+from naru.system import SILENT, Observer
 from naru.verify import Options, SequenceState, Verdict, compare
-
-WORKER_SECONDS = 15.0
-_EVERY = 0.1
 
 
 @dataclass(frozen=True)
@@ -40,6 +34,7 @@ class Crossing:
     lsn: str
     milliseconds: dict[str, float]
     ended_clients: int
+    way_back: WayBack
     verdict: Verdict | None = field(repr=False)
 
     @property
@@ -55,6 +50,7 @@ class Crossing:
             "pause_ms": self.pause_ms,
             "steps_ms": self.milliseconds,
             "ended_clients": self.ended_clients,
+            "way_back": self.way_back.to_json(),
             "verification": self.verdict.to_json() if self.verdict else None,
         }
 
@@ -100,96 +96,11 @@ def settle_pending(record: Record, poolers: tuple[PooledDatabase, ...], observer
         observer.note(f"a switch that was cut off has been {outcome}")
 
 
-def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
-    """Read everything that the gates look at; a small change is sent to see it arrive."""
-    with (
-        plan.leave.connect("gates") as leave,
-        plan.enter.connect("gates") as enter,
-        explained(plan.leave, "looking at the gates"),
-    ):
-        check_fence(leave, plan.leave)
-        check_fence(enter, plan.enter)
-        lag = _lag_with_a_worker(record, leave, enter)
-        known = record.run.recall(f"fingerprint.{plan.leave.role}")
-        if known is None and plan.leave.role == "source":
-            known = record.run.recall("fingerprint")
-        now = fingerprint.schema_fingerprint(leave)
-        return GateFacts(
-            flow_problem=lag.problem,
-            arrived=lag.problem is None and switch.does_flow(plan, leave, enter),
-            lag_bytes=lag.bytes,
-            apply_errors=lag.errors,
-            long_transactions=activity.long_transactions(leave),
-            prepared_transactions=activity.prepared_transactions(leave),
-            superusers=superusers_connected(leave),
-            schema_drift=_drift(plan) if known and fingerprint.changed(known, now) else (),
-            not_synchronised=activity.not_synchronised(enter),
-            channel=plan.forward[0].name,
-            unfollowed_tables=_unfollowed(plan, leave),
-            unlogged_tables=activity.unlogged_tables(leave),
-            other_passwords=activity.differing_passwords(leave, enter),
-            foreign_writers=activity.clients(enter),
-            other_wal_level=str(fetch_value(enter, "SHOW wal_level")),
-            other_in_recovery=bool(fetch_value(enter, "SELECT pg_is_in_recovery()")),
-            poolers=tuple(_view(pooled, plan) for pooled in plan.poolers),
-            failed_over=may_have_lost(record, enter),
-        )
-
-
-def _lag_with_a_worker(record: Record, leave: Connection, enter: Connection) -> Lag:
-    """The lag, once a worker has had the time to start.
-
-    A server starts the worker of a subscription at most every few seconds
-    (`wal_retrieve_retry_interval`), as right after another switch.
-    """
-    deadline = Deadline(WORKER_SECONDS, "a worker to start")
-    while True:
-        lag = observe_lag(record, leave, enter)
-        only_waits = not (lag.connected or lag.disabled or lag.errors) and lag.wal_status not in {
-            "lost",
-            "missing",
-        }
-        if not only_waits or deadline.passed:
-            return lag
-        time.sleep(_EVERY)
-
-
-def _drift(plan: SwitchPlan) -> tuple[str, ...]:
-    """What differs between the schemas; nothing if a change was made on both sides."""
-    options = Options(rows=False, sequences=False, large_objects=False)
-    verdict = compare(plan.leave.dsn, plan.enter.dsn, options=options)
-    return tuple(
-        f"{one.kind} {one.object}, {one.attribute}: {one.source or 'none'} at the"
-        f" {plan.leave.role}, {one.target or 'none'} at the {plan.enter.role}"
-        for one in verdict.schema[:20]
-    )
-
-
-def _unfollowed(plan: SwitchPlan, leave: Connection) -> tuple[str, ...]:
-    names = [one.name for one in plan.forward]
-    query = """
-        SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables
-        WHERE pubname = ANY (%s)
-    """
-    published = {tuple(row) for row in leave.execute(query, [names])}
-    return tuple(
-        str(one) for one in read_publishable(leave) if (one.schema, one.name) not in published
-    )
-
-
-def _view(pooled: PooledDatabase, plan: SwitchPlan) -> PoolerView:
-    facts = pooled.pooler.observe(pooled.database)
-    dsn = plan.leave.dsn
-    return PoolerView(
-        name=pooled.pooler.name,
-        mode=" and ".join(facts.pool_modes),
-        points_here=facts.points_at(dsn.host, dsn.port, dsn.database),
-        where=facts.where,
-    )
-
-
 class Switcher:
-    """One switch, from the gates to the comparison."""
+    """One switch, from the gates to the comparison.
+
+    `keeps_slot` tells whether the target's standbys have a slot, where somebody knows.
+    """
 
     def __init__(
         self,
@@ -197,6 +108,8 @@ class Switcher:
         poolers: tuple[PooledDatabase, ...],
         limits: Limits,
         observer: Observer = SILENT,
+        *,
+        keeps_slot: KeepsSlot | None = None,
     ) -> None:
         if not record.is_following:
             raise UsageError(
@@ -208,6 +121,7 @@ class Switcher:
         settle_pending(record, poolers, observer)
         self.plan = plan_switch(record, poolers, limits)
         self._limits = limits
+        self._keeps_slot = keeps_slot if self.plan.enter.role == "target" else None
 
     def gates(self) -> tuple[Gate, ...]:
         """What stands in the way now; see `gates.decide`."""
@@ -234,27 +148,33 @@ class Switcher:
         nothing has changed.
         """
         self._must_be_open()
-        self._observer.step("way back", "running")
-        switch.disarm(self.plan)
-        switch.arm(self.plan)
-        self._observer.step("way back", "done")
+        way_back = self._arm()
         with guarded(self.plan, self._record.run):
             frozen = self._freeze()
             milliseconds = switch.describe(frozen, outcome.let_go(self.plan, self._record.run))
             self._observer.step("switch", "done")
-        if after_resume is not None:
-            after_resume()
         try:
-            self._after(frozen)
+            if after_resume is not None:
+                after_resume()
+            through_a_failover(lambda: self._after(frozen), "both sides to answer again")
             verdict = self._compare(frozen, jobs) if verify else None
         finally:
             frozen.release()
         crossing = Crossing(
             self.plan.number, self.plan.enter.role, str(frozen.lsn), milliseconds,
-            frozen.ended_clients, verdict,
+            frozen.ended_clients, way_back, verdict,
         )  # fmt: skip
         self._keep(crossing)
         return crossing
+
+    def _arm(self) -> WayBack:
+        """Make the way back, such that a failover keeps it if that can be had."""
+        self._observer.step("way back", "running")
+        switch.disarm(self.plan)
+        switch.arm(self.plan)
+        way_back = secure(self.plan, self._keeps_slot, self._observer)
+        self._observer.step("way back", "done")
+        return way_back
 
     def _freeze(self) -> Frozen:
         self._observer.step("switch", "running")
@@ -278,11 +198,17 @@ class Switcher:
             raise
 
     def _after(self, frozen: Frozen) -> None:
-        """What need not hold the clients up: arm for good, and note where both sides stood."""
+        """What need not hold the clients up: arm for good, and note where both sides stood.
+
+        That is read from the snapshot of the switch, or what a failover has left of it.
+        """
         run, plan = self._record.run, self.plan
-        entered = frozen.holders[1]
-        run.remember(f"fingerprint.{plan.enter.role}", fingerprint.schema_fingerprint(entered))
-        with self._record.target.connect("large objects") as notes:
+        with contextlib.ExitStack() as stack:
+            entered = frozen.holders[1]
+            if entered.broken:
+                entered = stack.enter_context(plan.enter.connect("after the switch"))
+            run.remember(f"fingerprint.{plan.enter.role}", fingerprint.schema_fingerprint(entered))
+            notes = stack.enter_context(self._record.target.connect("large objects"))
             Notes(notes, plan.enter.role).replace_all(entered)
         outcome.settle(plan, run)
 
@@ -292,14 +218,22 @@ class Switcher:
             jobs=jobs,
             sequence_values=(_states(frozen.leave_sequences), _states(frozen.enter_sequences)),
         )
-        verdict = compare(
-            self.plan.leave.dsn,
-            self.plan.enter.dsn,
-            options=options,
-            source_snapshot=frozen.leave_snapshot,
-            target_snapshot=frozen.enter_snapshot,
-            observer=self._observer,
-        )
+        try:
+            verdict = compare(
+                self.plan.leave.dsn,
+                self.plan.enter.dsn,
+                options=options,
+                source_snapshot=frozen.leave_snapshot,
+                target_snapshot=frozen.enter_snapshot,
+                observer=self._observer,
+            )
+        except NaruError as error:
+            self._observer.step("exact comparison", "failed")
+            raise StoppedError(
+                f"writes are at the {self.plan.enter.role}; the comparison at the moment of the"
+                f" switch was cut off, and that moment is gone: {error.message}",
+                remedy="compare while changes flow: naru verify --live",
+            ) from error
         self._observer.step("exact comparison", "done" if verdict.same else "failed")
         return verdict
 

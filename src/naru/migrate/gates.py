@@ -61,6 +61,8 @@ class GateFacts:
     poolers: tuple[PoolerView, ...]
     channel: str = ""
     """Name of the publication and subscription that carry changes."""
+    absent_standbys: tuple[str, ...] = ()
+    """Slots of the receiving side's standbys that are away and that the way back waits for."""
     failed_over: bool = False
     """The receiving side failed over while it could lose what it had applied."""
     superusers: tuple[str, ...] = ()
@@ -206,6 +208,15 @@ def _other_side_gates(facts: GateFacts) -> list[Gate]:
                 "set wal_level = logical on it and restart it",
             )
         )  # fmt: skip
+    gates += [
+        Gate(
+            "other.standby-away", "shut",
+            f"the receiving side's standby of slot {slot} is away, and the way back would wait"
+            " for it (synchronized_standby_slots)",
+            "bring the standby back, or take its slot out of that setting",
+        )
+        for slot in facts.absent_standbys
+    ]  # fmt: skip
     gates += [
         Gate(
             "other.clients", "warning", f"a client is connected to the receiving side: {who}",

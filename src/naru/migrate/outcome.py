@@ -11,6 +11,7 @@ from naru.errors import NaruError
 from naru.journal import Run
 from naru.migrate import channel as channels
 from naru.migrate.fence import FenceState, lower_fence
+from naru.migrate.patience import through_a_failover
 from naru.migrate.plan import SWITCH, SwitchPlan, fence_key, point_all, resume_all
 from naru.migrate.sides import Side, explained, observe_server
 from naru.migrate.switch import disarm
@@ -23,8 +24,10 @@ def let_go(plan: SwitchPlan, run: Run) -> float:
     so no undoing would need it again.
     """
     began = time.perf_counter()
-    open_side(plan.enter, run)
-    resume_all(plan.poolers)
+    try:
+        through_a_failover(lambda: open_side(plan.enter, run), "the side entered to answer")
+    finally:
+        resume_all(plan.poolers)
     run.event("cutover.resume", "clients go on", number=plan.number)
     return (time.perf_counter() - began) * 1000
 

@@ -170,7 +170,7 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
             for one in plan.forward:
                 channels.disable(one, links.enter)
         with watch("way back"):
-            channels.advance_slot(plan.back, links.enter)
+            _begin_way_back(plan, links)
         with watch("snapshots"):
             leave_snapshot = _export(links.leave_snapshot)
             enter_snapshot = _export(links.enter_snapshot)
@@ -186,6 +186,17 @@ def _freeze(plan: SwitchPlan, run: Run, links: _Links) -> Frozen:
         lsn, leave_snapshot, enter_snapshot, positions, entered,
         (links.leave_snapshot, links.enter_snapshot), watch.milliseconds, ended,
     )  # fmt: skip
+
+
+def _begin_way_back(plan: SwitchPlan, links: _Links) -> None:
+    """Let the way back begin here: nothing that the way there has brought may return by it.
+
+    The place is noted at its receiving end as well, where a failover of this side cannot
+    set it back. A commit first makes sure that the standbys have all before that place.
+    """
+    position = channels.advance_slot(plan.back, links.enter)
+    _emit(links.enter)
+    channels.begin_at(plan.back, position, links.leave)
 
 
 def _drain(plan: SwitchPlan, leave: Connection, enter: Connection, deadline: Deadline) -> Lsn:

@@ -22,8 +22,8 @@ from naru.spec import Spec
 from naru.system import SILENT, Observer
 
 _SYNCED_SLOT = """
-SELECT true FROM pg_replication_slots
-WHERE slot_name = %s AND synced AND NOT temporary AND invalidation_reason IS NULL
+SELECT synced AND NOT temporary AND invalidation_reason IS NULL
+FROM pg_replication_slots WHERE slot_name = %s
 """
 
 
@@ -172,13 +172,28 @@ class Service:
 
         A new slot gets there once its consumer has moved on a little; before, it is lost.
         """
-        standbys = [node for node in self.layout.nodes if not is_primary(node)]
-        return bool(standbys) and all(self._has_slot(node, slot) for node in standbys)
+        return self._on_all_standbys(slot, hasten=False)
 
-    def _has_slot(self, node: Node, slot: str) -> bool:
+    def keep_slot(self, slot: str) -> bool:
+        """As `slot_survives`, and let standbys that do not know the slot look for it at once.
+
+        By themselves they look for new slots every half minute, or when they are told to
+        read their configuration again.
+        """
+        return self._on_all_standbys(slot, hasten=True)
+
+    def _on_all_standbys(self, slot: str, *, hasten: bool) -> bool:
+        standbys = [node for node in self.layout.nodes if not is_primary(node)]
+        have = [self._has_slot(node, slot, hasten) for node in standbys]
+        return bool(have) and all(have)
+
+    def _has_slot(self, node: Node, slot: str, hasten: bool) -> bool:
         with contextlib.suppress(UnreachableError):
             with connect(self.member(node.name, "postgres"), purpose="slots") as connection:
-                return bool(fetch_value(connection, _SYNCED_SLOT, [slot]))
+                synced = fetch_value(connection, _SYNCED_SLOT, [slot])
+                if synced is None and hasten:
+                    connection.execute("SELECT pg_reload_conf()")
+                return bool(synced)
         return False
 
     def _as_member(self, node: Node) -> Member:
