@@ -118,7 +118,7 @@ class Outage:
     began: float
     """When the first look that failed began, in seconds since the epoch."""
     last: float
-    """When the last one that failed began."""
+    """When the last one that failed had been given up."""
     looks: int
     error: str
     """What the first of them said."""
@@ -129,7 +129,7 @@ class Outage:
 
     @property
     def at_least(self) -> float:
-        """Seconds between the first and the last look that failed: it was down so long."""
+        """Seconds in which nothing was answered: it was away so long."""
         return self.last - self.began
 
     @property
@@ -165,8 +165,8 @@ class Tally:
             self._add_answer(look)
         else:
             self.failed += 1
-            first = self._now or Outage(look.at, look.at, 0, look.error, self._answered)
-            self._now = replace(first, last=look.at, looks=first.looks + 1)
+            first = self._now or Outage(look.at, look.ended_at, 0, look.error, self._answered)
+            self._now = replace(first, last=look.ended_at, looks=first.looks + 1)
 
     def _add_answer(self, look: Look) -> None:
         self._answered = look.ended_at
