@@ -45,6 +45,7 @@ def run_drill(
     rate: Annotated[
         float, typer.Option(min=1, help="Transactions a second, over all clients.")
     ] = 250.0,
+    repeat: Annotated[int, typer.Option(min=1, help="Run each so many times.")] = 1,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FOLDER", help="Write drills.html and drills.json there."),
@@ -52,7 +53,10 @@ def run_drill(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Run one drill, or all, against the service; exit 1 if a promise broke."""
+    """Run one drill, or all, against the service; exit 1 if a promise broke.
+
+    With --repeat, --report shows the median and the worst of each.
+    """
     from naru.drill import DRILLS, find_drill
     from naru.ground import state_folder
 
@@ -62,7 +66,8 @@ def run_drill(
     for drill in drills:
         talk.say(f"{drill.name}: {drill.fault}; promised: {drill.promise}")
     talk.confirm(f"strike cluster {wanted.service.cluster_name} now", yes=yes)
-    if name != "all":
+    drills = [drill for drill in drills for _ in range(repeat)]
+    if len(drills) == 1:
         verdict = stages.run(drills[0])
         _keep_report(report, [verdict])
         _show(drills[0], verdict, json=json)
@@ -127,7 +132,7 @@ def _all(stages: _Stages, drills: list[Drill], report: Path | None, *, json: boo
 
 
 def _keep_report(folder: Path | None, verdicts: list[DrillVerdict]) -> None:
-    from naru.report.drills import write_drills
+    from naru.report import write_drills
 
     if folder is not None and verdicts:
         page = write_drills("Drills", [one.to_json() for one in verdicts], folder)

@@ -14,6 +14,7 @@ from naru.report.certificate import (
     render_certificate,
     write_certificate,
 )
+from naru.report.drills import render_drills, write_drills
 from naru.report.from_journal import story_from_journal
 from naru.report.page import render, write
 from naru.report.story import (
@@ -58,7 +59,9 @@ __all__ = [
     "judge",
     "render",
     "render_certificate",
+    "render_drills",
     "story_from_journal",
     "write",
     "write_certificate",
+    "write_drills",
 ]

@@ -3,28 +3,63 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import naru
 from naru.report._document import iso
-from naru.report._markup import Markup, tag
+from naru.report._markup import Child, Markup, tag
+from naru.report._tiles import Tile, draw
 from naru.system import write_atomically
-from naru.system.units import human_ms, human_seconds
+from naru.system.units import human_count, human_ms, human_seconds
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-_HEADS = (
-    "drill", "promised", "held", "writes again", "longest silence", "all back",
-    "client errors", "acknowledged", "lost", "twice", "primary",
-)  # fmt: skip
+_HEADS = ("drill", "runs", "writes again", "longest silence", "all back", "errors",
+          "acknowledged", "lost", "twice")  # fmt: skip
+_BAR = 120.0
+"""Width of the longest bar of silence, in pixels."""
+
+_ALWAYS = "nothing lost, nothing duplicated"
+"""Promised by every drill, and so said once."""
+
+_METHOD = (
+    "In each drill clients write to a ledger through the pool, as fast as they were told, and note"
+    " what was acknowledged. Then something is broken. Afterwards every note is looked up: an"
+    " acknowledged transaction that is missing was lost, one that is there more than once was"
+    " duplicated. The longest silence is the longest time between two acknowledged commits of all"
+    " clients together. That nothing is lost and nothing duplicated is promised by each."
+)
+
+
+@dataclass(frozen=True)
+class _Series:
+    """All runs of one drill."""
+
+    name: str
+    runs: Sequence[Mapping[str, Any]]
+
+    @property
+    def broken(self) -> list[Mapping[str, Any]]:
+        return [one for one in self.runs if not one["kept"]]
+
+    def values(self, key: str) -> list[float]:
+        return [one[key] for one in self.runs if one[key] is not None]
+
+    def total(self, key: str) -> int | None:
+        """The sum; None if one run could not tell."""
+        counts = [one[key] for one in self.runs]
+        return None if None in counts else sum(counts)
 
 
 def write_drills(title: str, verdicts: Sequence[Mapping[str, Any]], folder: Path) -> Path:
     """Write drills.html and drills.json of `verdicts` (as `naru drill run --json` gives them).
 
-    Returns the path of the page. Makes the folder if it is missing.
+    A drill may be among them several times. Returns the path of the page. Makes the folder
+    if it is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"title": title, "drills": list(verdicts)}, indent=2, ensure_ascii=False)
@@ -49,48 +84,113 @@ def render_drills(title: str, verdicts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _body(title: str, verdicts: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    names = list(dict.fromkeys(one["drill"] for one in verdicts))
+    series = [_Series(n, [one for one in verdicts if one["drill"] == n]) for n in names]
     broken = [one for one in verdicts if not one["kept"]]
-    word, sentence = ("failed", f"{len(broken)} of {len(verdicts)} promises broke.")
-    if not broken:
-        word, sentence = "passed", f"All {len(verdicts)} promises held."
-    rows = [tag("tr", *(tag("th", name) for name in _HEADS)), *map(_row, verdicts)]
     return [
-        tag("header", tag("h1", title)),
+        tag("header", tag("h1", title), tag("p", _when(verdicts), class_="when")),
+        _verdict(verdicts, broken),
+        tag("div", *map(draw, _tiles(verdicts)), class_="tiles"),
         tag(
-            "div", tag("p", "✗ Failed" if broken else "✓ Passed", class_="word"),
-            tag("p", sentence, class_="sentence"), class_=f"verdict {word}",
+            "section", tag("h2", "Drill by drill"), tag("p", _METHOD, class_="lead"),
+            tag("div", _table(series), class_="scroll"),
         ),
-        tag("section", tag("table", *rows)),
-        *(_what_broke(one) for one in broken),
+        *([tag("section", tag("h2", "What broke"), *map(_what_broke, broken))] if broken else []),
         tag("footer", f"Naru {naru.__version__}. The same figures for programs: drills.json."),
     ]  # fmt: skip
 
 
-def _row(one: Mapping[str, Any]) -> Markup:
-    silence = one["longest_silence_ms"]
-    cells = (
-        one["drill"],
-        one["promise"],
-        "yes" if one["kept"] else "NO",
-        _seconds(one["seconds"]),
-        "–" if silence is None else human_ms(silence),
-        _seconds(one["whole_after_seconds"]),
-        _count(one["client_errors"]),
-        _count(one["acknowledged"]),
-        _count(one["lost"]),
-        _count(one["duplicated"]),
-        f"{one['primary_before']} → {one['primary_after'] or 'none'}",
+def _when(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    struck = [one["struck_at"] for one in verdicts if one["struck_at"]]
+    return f"{iso(min(struck))} to {iso(max(struck))}" if struck else "nothing was struck"
+
+
+def _verdict(verdicts: Sequence[Any], broken: Sequence[Any]) -> Markup:
+    word, sentence = "passed", f"All {len(verdicts)} promises held."
+    if broken:
+        word, sentence = "failed", f"{len(broken)} of {len(verdicts)} promises broke."
+    return tag(
+        "div", tag("p", "✗ Failed" if broken else "✓ Passed", class_="word"),
+        tag("p", sentence, class_="sentence"), class_=f"verdict {word}",
+    )  # fmt: skip
+
+
+def _tiles(verdicts: Sequence[Mapping[str, Any]]) -> Iterable[Tile]:
+    whole = _Series("", verdicts)
+    again, silence = whole.values("seconds"), whole.values("longest_silence_ms")
+    acknowledged = whole.total("acknowledged")
+    yield Tile(
+        "acknowledged transactions",
+        "not known" if acknowledged is None else human_count(acknowledged),
+        "each was looked up afterwards",
     )
-    return tag("tr", *(tag("td", cell) for cell in cells))
+    for label, key in (("lost", "lost"), ("there twice", "duplicated")):
+        count = whole.total(key)
+        yield Tile(
+            label, "not known" if count is None else f"{count:,}", "none is promised", count == 0
+        )
+    yield Tile("writes again, worst", human_seconds(max(again)) if again else "not measured",
+               f"median {human_seconds(statistics.median(again))}" if again else "")  # fmt: skip
+    yield Tile("longest silence", human_ms(max(silence)) if silence else "not measured",
+               "between two acknowledged commits")  # fmt: skip
+    errors = whole.total("client_errors")
+    yield Tile("errors of clients", "not known" if errors is None else f"{errors:,}",
+               "told as errors, never as success")  # fmt: skip
+
+
+def _table(series: Sequence[_Series]) -> Markup:
+    longest = max((max(one.values("longest_silence_ms"), default=0.0) for one in series), default=0)
+    heads = [tag("th", name, class_="figure" if name not in _HEADS[:1] else None, scope="col")
+             for name in _HEADS]  # fmt: skip
+    rows = [_row(one, longest) for one in series]
+    return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="drills")
+
+
+def _row(one: _Series, longest: float) -> Markup:
+    kept = len(one.runs) - len(one.broken)
+    silence = one.values("longest_silence_ms")
+    promise = tag("div", one.runs[0]["promise"].removesuffix(f", {_ALWAYS}"), class_="faint")
+    cells: list[tuple[Child, ...]] = [
+        (f"{kept} of {len(one.runs)} held",),
+        (_spread(one.values("seconds"), human_seconds),),
+        (_spread(silence, human_ms), _bar(max(silence), longest) if silence else None),
+        (_spread(one.values("whole_after_seconds"), human_seconds),),
+        (_count(one.total("client_errors")),),
+        (_count(one.total("acknowledged")),),
+        (_count(one.total("lost")),),
+        (_count(one.total("duplicated")),),
+    ]
+    return tag(
+        "tr", tag("th", one.name, promise, scope="row"),
+        *(tag("td", *cell, class_="figure") for cell in cells),
+        class_="broken" if one.broken else None,
+    )  # fmt: skip
+
+
+def _spread(values: Sequence[float], shown: Any) -> str:
+    """The median and the worst, if there was more than one."""
+    if not values:
+        return "–"
+    if len(values) == 1:
+        return str(shown(values[0]))
+    return f"{shown(statistics.median(values))}, worst {shown(max(values))}"
+
+
+def _bar(value: float, longest: float) -> Markup:
+    width = max(1.0, _BAR * value / longest) if longest else 1.0
+    shape = tag("rect", x=_BAR - width, y=0, width=width, height=4, class_="step")
+    return tag(
+        "svg", shape, viewBox=f"0 0 {_BAR:g} 4", style=f"width: {_BAR:g}px; margin-left: auto"
+    )
 
 
 def _what_broke(one: Mapping[str, Any]) -> Markup:
     when = iso(one["struck_at"]) or "before it struck"
-    return tag("p", f"{one['drill']} ({when}): {'; '.join(one['broken'])}")
-
-
-def _seconds(value: float | None) -> str:
-    return "–" if value is None else human_seconds(value)
+    lead = f"{one['primary_before']} → {one['primary_after'] or 'none'}"
+    return tag(
+        "div", tag("dt", f"{one['drill']}, {when}"),
+        tag("dd", f"{'; '.join(one['broken'])} (primary {lead})"), class_="fact",
+    )  # fmt: skip
 
 
 def _count(value: int | None) -> str:
