@@ -14,6 +14,7 @@ from psycopg import sql
 
 from naru.errors import NaruError, NotPermittedError, ServerError
 from naru.migrate.names import OWN_SCHEMA
+from naru.migrate.sides import stay
 from naru.migrate.statements import Statement
 from naru.postgres import Connection, Dsn, connect, explain
 
@@ -152,6 +153,7 @@ class Crew:
         found: Connection | None = getattr(self._local, "connection", None)
         if found is None or found.closed:
             found = connect(self._target, purpose="schema", settings=self._settings)
+            stay(found)
             self._local.connection = found
             with self._lock:
                 self._connections.append(found)

@@ -23,6 +23,7 @@ from naru.migrate.entries import Entry, contents, is_content, split
 from naru.migrate.landing import Landing, adapt, observe_landing
 from naru.migrate.names import OWN_SCHEMA
 from naru.migrate.settle import settle
+from naru.migrate.sides import stay
 from naru.migrate.statements import (
     SERIAL,
     TOLERANT,
@@ -221,7 +222,9 @@ def _entries(dump: SchemaDump, section: str, landing: Landing) -> Iterator[Entry
 
 
 def _session(target: Dsn, purpose: str) -> Connection:
-    return connect(target, purpose=purpose, settings=_SETTINGS)
+    connection = connect(target, purpose=purpose, settings=_SETTINGS)
+    stay(connection)
+    return connection
 
 
 def _done(connection: Connection, dump: SchemaDump) -> set[str]:
