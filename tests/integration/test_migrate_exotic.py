@@ -12,11 +12,20 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from naru.migrate import assess, finish
+from naru.journal import Journal
+from naru.migrate import (
+    DumpOptions,
+    Restore,
+    RestoreOptions,
+    assess,
+    dump_databases,
+    finish,
+)
 from naru.postgres import Dsn, LocalServer, connect, fetch_all, find_installations
 from naru.system import run
+from naru.verify import compare
 from tests.exotic import ROLES, drop_exotic, fill_exotic
-from tests.migration import Case, case, found
+from tests.migration import Case, case, drop_database, found
 
 pytestmark = pytest.mark.integration
 
@@ -67,6 +76,27 @@ def test_every_kind_of_object_and_value_arrives(made: Case) -> None:
     assert len(rows) > 50
     assert _roles(made.target) == roles
     assert _difference(schema, _schema(made.source)) == []
+
+
+def test_every_kind_of_object_and_value_arrives_by_dump(made: Case, tmp_path: Path) -> None:
+    """With its publications, and without asking the source at the end."""
+    folder, target = tmp_path / "dump", made.new.dsn(f"{DATABASE}_dump")
+    drop_database(made.new, target.database)
+    dump_databases(made.source, folder, DumpOptions(rows="hashes", compress="none"))
+    try:
+        with Journal.in_folder(tmp_path) as journal:
+            options = RestoreOptions(create=True)
+            (one,) = Restore(folder, target, options).perform(journal)
+        assert one.proven, one.to_json()
+        assert one.rows is not None
+        assert one.rows.hashed == one.rows.tables
+        verdict = compare(made.source, target)
+        assert verdict.same, found(verdict)
+        assert _rows(target) == _rows(made.source)
+        names = (re.sub(r"naru_exotic(_dump)?", "naru_exotic", line) for line in _schema(target))
+        assert _difference(_schema(made.source), list(names)) == []
+    finally:
+        drop_database(made.new, target.database)
 
 
 def _difference(before: list[str], after: list[str]) -> list[str]:

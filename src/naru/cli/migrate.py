@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from naru.cli import moving, talk
+from naru.cli import dumping, moving, talk
 from naru.cli.options import JsonOption, SpecOption
 from naru.cli.parties import SourceOption, TargetOption, both, parties
 from naru.cli.progress import observer_for
@@ -60,6 +60,7 @@ def assess(
 
 
 moving.register(migrate)
+dumping.register(migrate)
 
 
 def put_grants(assessment: Assessment) -> None:

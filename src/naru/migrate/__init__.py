@@ -13,12 +13,17 @@ from naru.migrate.assess import Assessment, assess
 from naru.migrate.building import Bounds
 from naru.migrate.close import Closing, abort, finish
 from naru.migrate.cross import Crossing, Switcher, must_be_at, settle_pending
+from naru.migrate.dump import DumpOptions, dump_databases
+from naru.migrate.dump_manifest import Content, Manifest
 from naru.migrate.follow import Lag, LagWatch, catch_up
 from naru.migrate.gates import Gate, Limits
 from naru.migrate.hold import sole
 from naru.migrate.names import Names, Relation
 from naru.migrate.plan import PooledDatabase
 from naru.migrate.record import Record, SeenAt, begin_or_resume, resume, set_lock_seconds
+from naru.migrate.restore import Restore, RestoreOptions
+from naru.migrate.restore_proof import RestoredDatabase
+from naru.migrate.restore_run import RestoreTask
 from naru.migrate.retention import Retention
 from naru.migrate.snapshot import set_keeping
 from naru.migrate.start import Start
@@ -30,16 +35,23 @@ __all__ = [
     "Assessment",
     "Bounds",
     "Closing",
+    "Content",
     "Crossing",
+    "DumpOptions",
     "Gate",
     "KeepsSlot",
     "Lag",
     "LagWatch",
     "Limits",
+    "Manifest",
     "Names",
     "PooledDatabase",
     "Record",
     "Relation",
+    "Restore",
+    "RestoreOptions",
+    "RestoreTask",
+    "RestoredDatabase",
     "Retention",
     "SeenAt",
     "Start",
@@ -53,6 +65,7 @@ __all__ = [
     "begin_anew",
     "begin_or_resume",
     "catch_up",
+    "dump_databases",
     "finish",
     "must_be_at",
     "must_be_whole",
