@@ -63,7 +63,9 @@ def twins(old_server: LocalServer, new_server: LocalServer) -> Iterator[Twins]:
 
 
 @contextlib.contextmanager
-def make_twins(old_server: LocalServer, new_server: LocalServer) -> Iterator[Twins]:
+def make_twins(
+    old_server: LocalServer, new_server: LocalServer, sample: Path = SAMPLE
+) -> Iterator[Twins]:
     """The sample on one server, and its dump restored on the other."""
     name = f"twins_{uuid.uuid4().hex[:8]}"
     servers = (old_server, new_server)
@@ -73,7 +75,7 @@ def make_twins(old_server: LocalServer, new_server: LocalServer) -> Iterator[Twi
     source, target = (server.dsn(name) for server in servers)
     try:
         with connect(source, purpose="test") as connection:
-            text = SAMPLE.read_text().replace("{role}", name)
+            text = sample.read_text().replace("{role}", name)
             if connection.info.server_version < 140000:
                 text = text.replace("BEGIN ATOMIC SELECT n + 1; END;", "AS 'SELECT n + 1';")
             connection.execute(text.encode())

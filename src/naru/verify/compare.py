@@ -220,7 +220,10 @@ class _Comparison:
         self._not_reached = dict(sorted(tables.items(), key=lambda one: one[0].encode()))
         if tables:
             within = human_seconds(self._options.at_most_seconds or 0)
-            self._left_out.append(f"rows of {len(tables):,} tables: not reached within {within}")
+            names = ", ".join([*list(self._not_reached)[:3], *["…"][: len(tables) // 4]])
+            self._left_out.append(
+                f"rows of {len(tables):,} tables: not reached within {within}: {names}"
+            )
 
     def _sequences(self) -> tuple[tuple[SequenceDifference, ...], int]:
         reason = self._no_sequences()

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from naru.verify.making import called, drop, make, publication_change
 from naru.verify.normal import Doc
 from naru.verify.script import literal
 
-_RELATION_KINDS = {
-    "table": "TABLE", "partitioned table": "TABLE", "foreign table": "FOREIGN TABLE",
-    "view": "VIEW", "materialized view": "MATERIALIZED VIEW",
-}  # fmt: skip
-_KINDS = {
-    "schema": "SCHEMA", "sequence": "SEQUENCE", "collation": "COLLATION", "type": "TYPE",
-    "statistics": "STATISTICS", "text search": "TEXT SEARCH CONFIGURATION",
-    "text search dictionary": "TEXT SEARCH DICTIONARY", "foreign server": "SERVER",
-    "extension": "EXTENSION", "event trigger": "EVENT TRIGGER",
-}  # fmt: skip
 _TABLE_STATES = {
     ("row security", "True"): "ENABLE ROW LEVEL SECURITY",
     ("row security", "False"): "DISABLE ROW LEVEL SECURITY",
@@ -56,11 +47,7 @@ def _make(kind: str, name: str, relation: str | None, part: str, doc: Doc) -> st
         return f"ALTER TABLE {relation} ADD CONSTRAINT {part} {definition};"
     if kind in ("index", "trigger", "statistics", "rule") and definition:
         return str(definition).rstrip(";") + ";"
-    if kind == "extension":
-        return f"CREATE EXTENSION {name} SCHEMA {doc['schema']};"
-    if kind == "schema":
-        return f"CREATE SCHEMA {name};"
-    return None
+    return make(kind, name, doc)
 
 
 def _drop(kind: str, name: str, relation: str | None, part: str, doc: Doc) -> str | None:
@@ -68,11 +55,7 @@ def _drop(kind: str, name: str, relation: str | None, part: str, doc: Doc) -> st
         return f"ALTER TABLE {relation} DROP CONSTRAINT {part};"
     if kind in ("trigger", "rule", "policy"):
         return f"DROP {kind.upper()} {part} ON {relation};"
-    if kind in ("index", "statistics"):
-        return f"DROP {kind.upper()} {name};"
-    if kind == "view":
-        return f"DROP {_RELATION_KINDS.get(str(doc.get('kind')), 'VIEW')} {name};"
-    return None
+    return drop(kind, name, doc)
 
 
 def _change(
@@ -82,8 +65,17 @@ def _change(
     if attribute == "comment":
         return _comment(kind, name, relation, part, source)
     if attribute == "owner":
-        word = _word(kind, source)
-        return f"ALTER {word} {name} OWNER TO {_quoted(value)};" if word else None
+        what = called(kind, name, source)
+        return f"ALTER {what} OWNER TO {_quoted(value)};" if what else None
+    if attribute == "tablespace" and kind in ("table", "view", "index"):
+        wanted = "pg_default" if value is None else _quoted(value)
+        return f"ALTER {called(kind, name, source)} SET TABLESPACE {wanted};"
+    if kind == "publication":
+        return publication_change(name, attribute, source)
+    if kind == "security label":
+        return make(kind, name, source)
+    if kind == "event trigger" and attribute == "enabled":
+        return f"ALTER EVENT TRIGGER {name} {_ENABLED[str(value)]};"
     if kind == "column":
         return _column(relation, part, attribute, source)
     if kind == "table" and (attribute, str(value)) in _TABLE_STATES:
@@ -123,8 +115,8 @@ def _comment(kind: str, name: str, relation: str | None, part: str, source: Doc)
     said = literal(value).as_string()
     if kind in ("constraint", "trigger", "rule", "policy"):
         return f"COMMENT ON {kind.upper()} {part} ON {relation} IS {said};"
-    word = {"column": "COLUMN", "index": "INDEX"}.get(kind) or _word(kind, source)
-    return f"COMMENT ON {word} {name} IS {said};" if word else None
+    what = called(kind, name, source)
+    return f"COMMENT ON {what} IS {said};" if what else None
 
 
 def _setting(name: str, source: Doc | None, database: str) -> str | None:
@@ -135,17 +127,6 @@ def _setting(name: str, source: Doc | None, database: str) -> str | None:
     if source is None:
         return f"{change} RESET {name};"
     return f"{change} SET {name} = {literal(source['value']).as_string()};"
-
-
-def _word(kind: str, doc: Doc) -> str | None:
-    if kind in ("table", "view"):
-        found = str(doc.get("kind"))
-        return _RELATION_KINDS.get(found, "TABLE" if kind == "table" else "VIEW")
-    if kind == "function":
-        return {"p": "PROCEDURE", "a": "AGGREGATE"}.get(str(doc.get("kind")), "FUNCTION")
-    if kind == "type" and doc.get("kind") == "d":
-        return "DOMAIN"
-    return _KINDS.get(kind)
 
 
 def _quoted(name: Any) -> str:

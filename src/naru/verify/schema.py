@@ -24,7 +24,9 @@ _ORDERED = (
 _NOTES = {
     ("extension", "version"), ("role", None), ("database", "encoding"), ("database", "collate"),
     ("database", "character type"), ("database", "locale provider"), ("database", "locale"),
-    ("database", "connection limit"), ("database", "may connect"),
+    ("database", "connection limit"), ("database", "may connect"), ("database", "tablespace"),
+    ("table", "tablespace"), ("view", "tablespace"), ("index", "tablespace"),
+    ("publication", None),
 }  # fmt: skip
 
 Entry = tuple[str | None, str]
@@ -32,8 +34,21 @@ Entry = tuple[str | None, str]
 
 def kinds() -> list[str]:
     """The catalogs that are compared, tables before what hangs on them."""
+    return sorted(name for name in _files() if name.count(".") == 1)
+
+
+def _files() -> set[str]:
     folder = resources.files("naru.verify").joinpath("catalog")
-    return sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    return {file.name for file in folder.iterdir() if file.name.endswith(".sql")}
+
+
+def file_for(kind: str, version: int) -> str:
+    """The query on one catalog: `NAME.15.sql` on a server of 15 or newer, else `NAME.sql`."""
+    stem = kind.removesuffix(".sql")
+    since = [int(name.split(".")[1]) for name in _files()
+             if name.startswith(f"{stem}.") and name.count(".") == 2]  # fmt: skip
+    fitting = max((major for major in since if version >= major * 10_000), default=None)
+    return kind if fitting is None else f"{stem}.{fitting}.sql"
 
 
 class SchemaComparison:
@@ -68,7 +83,8 @@ class SchemaComparison:
     def _entries(
         self, side: Side, connection: Connection, file: str
     ) -> Iterator[tuple[str, Entry]]:
-        statement = sql.SQL(_ORDERED).format(query(f"catalog/{file}"))
+        chosen_file = file_for(file, connection.info.server_version)
+        statement = sql.SQL(_ORDERED).format(query(f"catalog/{chosen_file}"))
         label = file.removesuffix(".sql")
         for name, relation, doc in side.stream(connection, label, statement):
             chosen = self._options.covers(relation) if relation else not self._options.tables

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Protocol, Self
 
-from naru.errors import NaruError, NotPermittedError, StoppedError
+from naru.errors import NotPermittedError, StoppedError
 from naru.postgres import Connection, fetch_one, fetch_value
 from naru.system import Observer
 from naru.system.units import human_seconds
@@ -39,7 +39,7 @@ class Throttle:
         self._free = threading.Event()
         self._free.set()
         self._closed = threading.Event()
-        self._failure: NaruError | None = None
+        self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
         self.waited = 0.0
 
@@ -105,7 +105,8 @@ class Throttle:
         try:
             while not self._closed.wait(_EVERY):
                 weather = self._look(links, weather)
-        except NaruError as error:
+        except Exception as error:
+            # Whatever it is, nobody may wait for a thread that is gone.
             self._failure = error
             self._free.set()
 

@@ -3,7 +3,8 @@ SELECT format('%I.%I', n.nspname, c.relname), format('%I.%I', n.nspname, c.relna
            'kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table'
                                   WHEN 'f' THEN 'foreign table' END,
            'persistence', c.relpersistence,
-           'access method', (SELECT m.amname FROM pg_am m WHERE m.oid = c.relam),
+           'access method', (SELECT nullif(m.amname, 'heap') FROM pg_am m WHERE m.oid = c.relam),
+           'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace),
            'options', (SELECT jsonb_agg(o ORDER BY o COLLATE "C") FROM unnest(c.reloptions) AS o),
            'toast options', (SELECT jsonb_agg(o ORDER BY o COLLATE "C")
                                FROM pg_class t, unnest(t.reloptions) AS o

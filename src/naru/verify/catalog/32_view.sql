@@ -2,6 +2,9 @@ SELECT format('%I.%I', n.nspname, c.relname), format('%I.%I', n.nspname, c.relna
        jsonb_strip_nulls(jsonb_build_object(
            'kind', CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized view' END,
            'query', pg_get_viewdef(c.oid),
+           'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace),
+           'access method', CASE WHEN c.relkind = 'm' THEN
+                                (SELECT nullif(m.amname, 'heap') FROM pg_am m WHERE m.oid = c.relam) END,
            'options', (SELECT jsonb_agg(o ORDER BY o COLLATE "C") FROM unnest(c.reloptions) AS o),
            'populated', c.relispopulated,
            'owner', pg_get_userbyid(c.relowner),

@@ -6,6 +6,7 @@ SELECT format('%I.%I', n.nspname, i.relname), format('%I.%I', tn.nspname, c.reln
            'immediate', x.indimmediate,
            'replica identity', x.indisreplident,
            'clustered', x.indisclustered,
+           'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = i.reltablespace),
            'statistics targets', (SELECT jsonb_object_agg(a.attnum, a.attstattarget)
                                     FROM pg_attribute a
                                    WHERE a.attrelid = i.oid AND coalesce(a.attstattarget, -1) >= 0),

@@ -5,7 +5,9 @@ SELECT format('%I.%I', n.nspname, c.collname), NULL::text,
            'collate', c.collcollate,
            'character type', c.collctype,
            'locale', coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale'),
-           'owner', pg_get_userbyid(c.collowner)))::text
+           'rules', to_jsonb(c) ->> 'collicurules',
+           'owner', pg_get_userbyid(c.collowner),
+           'comment', obj_description(c.oid, 'pg_collation')))::text
   FROM pg_collation c
   JOIN pg_namespace n ON n.oid = c.collnamespace
  WHERE n.nspname !~ '^pg_'

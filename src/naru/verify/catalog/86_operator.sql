@@ -8,7 +8,8 @@ SELECT format('%s', o.oid::regoperator), NULL::text,
            'hashes', o.oprcanhash,
            'restriction', nullif(o.oprrest, 0)::regproc::text,
            'join', nullif(o.oprjoin, 0)::regproc::text,
-           'owner', pg_get_userbyid(o.oprowner)))::text
+           'owner', pg_get_userbyid(o.oprowner),
+           'comment', obj_description(o.oid, 'pg_operator')))::text
   FROM pg_operator o
   JOIN pg_namespace n ON n.oid = o.oprnamespace
  WHERE n.nspname !~ '^pg_'

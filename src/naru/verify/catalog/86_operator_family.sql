@@ -13,7 +13,8 @@ SELECT format('%I.%I for %s', n.nspname, f.opfname, a.amname), NULL::text,
                                              COLLATE "C", format_type(p.amprocrighttype, NULL)
                                              COLLATE "C")
                            FROM pg_amproc p WHERE p.amprocfamily = f.oid),
-           'owner', pg_get_userbyid(f.opfowner)))::text
+           'owner', pg_get_userbyid(f.opfowner),
+           'comment', obj_description(f.oid, 'pg_opfamily')))::text
   FROM pg_opfamily f
   JOIN pg_am a ON a.oid = f.opfmethod
   JOIN pg_namespace n ON n.oid = f.opfnamespace

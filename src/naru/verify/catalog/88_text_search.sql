@@ -5,7 +5,8 @@ SELECT format('%I.%I', n.nspname, c.cfgname), NULL::text,
                                                            m.mapdict::regdictionary::text)
                                          ORDER BY m.maptokentype, m.mapseqno)
                           FROM pg_ts_config_map m WHERE m.mapcfg = c.oid),
-           'owner', pg_get_userbyid(c.cfgowner)))::text
+           'owner', pg_get_userbyid(c.cfgowner),
+           'comment', obj_description(c.oid, 'pg_ts_config')))::text
   FROM pg_ts_config c
   JOIN pg_namespace n ON n.oid = c.cfgnamespace
  WHERE n.nspname !~ '^pg_'

@@ -10,7 +10,8 @@ SELECT format('%I', w.fdwname), NULL::text,
            'grants', (SELECT jsonb_agg(jsonb_build_array(
                           CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,
                           g.privilege_type, g.is_grantable))
-                        FROM aclexplode(coalesce(w.fdwacl, acldefault('F', w.fdwowner))) AS g)))::text
+                        FROM aclexplode(coalesce(w.fdwacl, acldefault('F', w.fdwowner))) AS g),
+           'comment', obj_description(w.oid, 'pg_foreign_data_wrapper')))::text
   FROM pg_foreign_data_wrapper w
  WHERE NOT EXISTS (SELECT FROM pg_depend e
                     WHERE e.classid = 'pg_foreign_data_wrapper'::regclass AND e.objid = w.oid

@@ -7,6 +7,8 @@ SELECT 'this database', NULL::text,
            'locale provider', coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
            'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
            'connection limit', d.datconnlimit,
+           'tablespace', (SELECT s.spcname FROM pg_tablespace s
+                           WHERE s.oid = d.dattablespace AND s.spcname <> 'pg_default'),
            'owner', pg_get_userbyid(d.datdba),
            'grants', (SELECT jsonb_agg(jsonb_build_array(
                           CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,
