@@ -34,6 +34,7 @@ from naru.postgres import Connection, fetch_all
 from naru.system import SILENT, Observer, locked, wait_until
 from naru.system.units import human_seconds
 
+_WORKED = "copy.worked"
 _TURN_SECONDS = 30.0
 _LEFTOVERS_SECONDS = 30.0
 
@@ -66,6 +67,7 @@ class RowCopy:
             self._connections() as sides,
         ):
             self._copy(sides)
+            self._run.figure("copy.seconds", round(self._run.recall(_WORKED, 0.0), 3), "s")
             with explained(self._record.target, "making the copy durable"):
                 settle(sides.target)
                 return ledger.totals(sides.target)
@@ -164,7 +166,7 @@ class RowCopy:
             "copy.begin", f"copying {len(work.parts)} parts",
             bytes=work.total_bytes, parts=len(work.parts), kept=work.kept, batch=held.batch,
         )  # fmt: skip
-        with Worked(self._run, "copy.worked") as worked:
+        with Worked(self._run, _WORKED) as worked:
             rows = copy_tables(
                 reader,
                 self._record.target,
@@ -178,7 +180,6 @@ class RowCopy:
                 observer=Ticking(self._observer, worked),
             )
         self._run.event("copy.end", "rows are copied", rows=rows, batch=held.batch)
-        self._run.figure("copy.seconds", round(worked.seconds, 3), "s")
 
     def _planned(self, held: Held, sides: _Sides, complete: dict[Relation, int]) -> Plan:
         """The schema made, and what is left to copy, both as the snapshot has it."""
