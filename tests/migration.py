@@ -283,7 +283,7 @@ def killing(where: str) -> None:
     elif kind == "slot":
         _kill_after("naru.migrate.channel", "create_slot_with_snapshot")
     elif kind == "held":
-        _kill_after("naru.migrate.keeper", "_hand_over")
+        _kill_after("naru.migrate.keeper", "_must_be_ready")
     elif kind == "part":
         _at_part(int(value) + 1, lambda _: _die())
     elif kind == "index":

@@ -34,6 +34,7 @@ def test_a_dismissed_companion_has_ended_and_was_told_so(tmp_path: Path) -> None
     path = tmp_path / "heard"
     with Companion(write_what_is_heard) as process:
         process.tell({"path": str(path), "secret": "s3cret"})
+        process.await_ready()
         pid = int(path.read_text())
         assert is_alive(pid)
         assert "s3cret" not in " ".join(arguments_of(pid))
@@ -45,6 +46,7 @@ def test_a_companion_that_is_left_hears_that_nobody_holds_the_pipe(tmp_path: Pat
     path = tmp_path / "heard"
     with Companion(write_what_is_heard) as process:
         process.tell({"path": str(path)})
+        process.await_ready()
         process.leave()
     wait_until(lambda: path.read_text() == "gone", "the companion to hear", 30)
 
@@ -55,7 +57,9 @@ def test_a_companion_outlives_a_process_that_is_killed_and_hears_of_it(tmp_path:
         "import os\n"
         "from naru.system import Companion\n"
         "from tests.unit.test_system_companion import write_what_is_heard\n"
-        f"Companion(write_what_is_heard).tell({{'path': {str(path)!r}}})\n"
+        "process = Companion(write_what_is_heard)\n"
+        f"process.tell({{'path': {str(path)!r}}})\n"
+        "process.await_ready()\n"
         "os.kill(os.getpid(), 9)\n"
     )
     root = str(Path(__file__).parents[2])
@@ -68,14 +72,18 @@ def test_a_companion_outlives_a_process_that_is_killed_and_hears_of_it(tmp_path:
 
 
 def test_a_companion_that_cannot_do_its_task_says_why() -> None:
-    with Companion(refuse) as process, pytest.raises(ProcessError, match="the door is locked"):
+    with Companion(refuse) as process:
         process.tell({})
+        with pytest.raises(ProcessError, match="the door is locked"):
+            process.await_ready()
 
 
 def test_a_companion_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with Companion(refuse) as process, pytest.raises(ProcessError, match="ended"):
+    with Companion(refuse) as process:
         process.tell({})
+        with pytest.raises(ProcessError, match="ended"):
+            process.await_ready()
 
 
 def test_a_companion_that_is_told_nothing_ends(tmp_path: Path) -> None:

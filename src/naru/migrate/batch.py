@@ -87,13 +87,17 @@ class RowCopy:
             self._forget_parts(sides)
         complete = ledger.complete_tables(sides.target)
         self._keep_useful_batches(sides.source, complete, held)
-        if held is None:
-            left = [one for one in read_publishable(sides.source) if one not in complete]
-            if complete and not left:
-                return
-            held = keeper.begin(self._record, self._record.new_batch(), left)
+        left = [one for one in read_publishable(sides.source) if one not in complete]
+        if held is None and complete and not left:
+            return
         try:
-            self._copy_under(held, sides, complete)
+            if held is not None:
+                work = self._planned(held.name, sides, complete)
+            else:
+                # The keeper needs a moment to begin; the schema takes longer.
+                with keeper.begin(self._record, self._record.new_batch(), left) as name:
+                    work = self._planned(name, sides, complete)
+            self._copy_parts(work, sides)
         except BaseException:
             self._say_what_is_kept()
             raise
@@ -151,12 +155,16 @@ class RowCopy:
                 channels.drop_origin(channel, source)
         self._record.keep_batches(kept)
 
-    def _copy_under(self, held: Held, sides: _Sides, complete: dict[Relation, int]) -> None:
-        programs = self._builder.programs()
-        work = self._planned(held, sides, complete)
+    def _copy_parts(self, work: Plan, sides: _Sides) -> None:
+        held = snapshot.recall(self._run)
+        if held is None:
+            raise StoppedError(
+                f"{self._record.source}: the keeper of the copy's snapshot has ended",
+                remedy="run `naru migrate start` again",
+            )
         reader = Reader(
             self._record.source,
-            programs.tool("psql"),
+            self._builder.programs().tool("psql"),
             held.name,
             observe_server(sides.target).encoding,
             Pace(self._bounds.rate),
@@ -181,11 +189,11 @@ class RowCopy:
             )
         self._run.event("copy.end", "rows are copied", rows=rows, batch=held.batch)
 
-    def _planned(self, held: Held, sides: _Sides, complete: dict[Relation, int]) -> Plan:
+    def _planned(self, name: str, sides: _Sides, complete: dict[Relation, int]) -> Plan:
         """The schema made, and what is left to copy, both as the snapshot has it."""
         with self._record.source.connect("plan") as seeing:
-            holders.adopt(seeing, held.name)
-            self._builder.before_rows(self._builder.programs(), held.name)
+            holders.adopt(seeing, name)
+            self._builder.before_rows(self._builder.programs(), name)
             if self._run.recall("fingerprint") is None:
                 self._run.remember("fingerprint", schema_fingerprint(seeing))
             begun = ledger.begun_tables(sides.target)

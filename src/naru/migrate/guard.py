@@ -38,6 +38,7 @@ def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
     with Companion(watch) as process:
         try:
             process.tell({"parent": os.getpid(), **_to_json(plan, run)})
+            process.await_ready()
         except ProcessError as error:
             undo(plan, run)  # the way back that was armed; clients were not held yet
             raise NaruError(

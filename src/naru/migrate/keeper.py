@@ -14,7 +14,7 @@ import contextlib
 import os
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,13 +38,15 @@ _SILENCE: Final = "5min"
 """Without a pulse for so long the source ends the session itself."""
 
 
-def begin(record: Record, batch: int, tables: Sequence[Relation]) -> Held:
-    """Publish `tables`, make the batch's slot, and let a keeper hold the slot's snapshot.
+@contextlib.contextmanager
+def begin(record: Record, batch: int, tables: Sequence[Relation]) -> Iterator[str]:
+    """Publish `tables`, make the batch's slot, and let a keeper take its snapshot over.
 
-    Raises ServerError if the keeper cannot; then nothing of it is left.
+    The block is given the snapshot's name, and holds it itself; when the block ends, the
+    keeper holds it, by the name that it has noted. Raises ServerError if it cannot; then
+    nothing of it is left.
     """
     channel = record.batch_channel(batch)
-    # It starts while the slot is made, which may take longer.
     with Companion(watch) as process:
         with record.source.connect("publish") as source:
             with explained(record.source, "publishing tables"):
@@ -52,16 +54,24 @@ def begin(record: Record, batch: int, tables: Sequence[Relation]) -> Held:
         with record.source.replication("snapshot") as replication:
             name, point = channels.create_slot_with_snapshot(channel, replication)
             record.run.event("copy.snapshot", f"snapshot {name} at {point}", lsn=str(point))
-            _hand_over(process, record, batch, name)
+            process.tell(_document(record, batch, name))
+            yield name
+            _must_be_ready(process, record)
         process.leave()
-    held = snapshot.recall(record.run)
-    if held is None or held.batch != batch:
-        raise ServerError(f"{record.source}: the keeper of the copy's snapshot has ended")
-    return held
 
 
-def _hand_over(process: Companion, record: Record, batch: int, name: str) -> None:
-    document = {
+def _must_be_ready(process: Companion, record: Record) -> None:
+    try:
+        process.await_ready()
+    except ProcessError as error:
+        raise ServerError(
+            f"{record.source}: the copy's snapshot cannot be kept: {error.message}",
+            remedy="run `naru migrate start` again; see `naru doctor`",
+        ) from error
+
+
+def _document(record: Record, batch: int, name: str) -> dict[str, Any]:
+    return {
         "source": record.source.to_json(),
         "channel": record.batch_channel(batch).name,
         "batch": batch,
@@ -70,13 +80,6 @@ def _hand_over(process: Companion, record: Record, batch: int, name: str) -> Non
         "run": record.run.number,
         "attendance": str(snapshot.attendance(record)),
     }
-    try:
-        process.tell(document)
-    except ProcessError as error:
-        raise ServerError(
-            f"{record.source}: the copy's snapshot cannot be kept: {error.message}",
-            remedy="run `naru migrate start` again; see `naru doctor`",
-        ) from error
 
 
 def watch() -> None:

@@ -40,15 +40,20 @@ class Companion:
         )
 
     def tell(self, document: Mapping[str, Any]) -> None:
-        """Hand over what it has to know, and wait until it is ready.
-
-        Raises ProcessError if it does not get there, with the reason that it gave.
-        """
-        if self._process.stdin is None or self._process.stdout is None:
-            raise ProcessError(f"{self._name} has no pipes")
+        """Hand over what it has to know."""
+        if self._process.stdin is None:
+            raise ProcessError(f"{self._name} has no pipe")
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(document).encode() + b"\n")
             self._process.stdin.flush()
+
+    def await_ready(self) -> None:
+        """Wait until it stands by.
+
+        Raises ProcessError if it does not get there, with the reason that it gave.
+        """
+        if self._process.stdout is None:
+            raise ProcessError(f"{self._name} has no pipe")
         heard = b""
         if select.select([self._process.stdout], [], [], _READY_SECONDS)[0]:
             heard = self._process.stdout.readline()

@@ -109,6 +109,7 @@ def _guarded(
     with Companion(watch) as guard:
         try:
             guard.tell(document)
+            guard.await_ready()
         except ProcessError as error:
             raise NaruError("the guard of the pause did not start") from error
         yield
