@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from naru.errors import DeadlineError
-from naru.migrate import Bounds, Start, begin_anew, set_lock_seconds
+from naru.errors import DeadlineError, RefusedError
+from naru.migrate import Bounds, Start, Switcher, begin_anew, set_lock_seconds
 from naru.migrate.disk import observe_disk
 from naru.postgres import Connection, LocalServer, connect, fetch_all, fetch_value
+from naru.system import wait_until
 from tests.migration import Case, case, catalogs, found
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -55,11 +56,15 @@ def writing_wal(made: Case) -> Iterator[None]:
         thread.join()
 
 
-def begins_anew(made: Case) -> None:
-    """A start refuses with the way out, which one command then goes."""
+def refuses(made: Case) -> None:
+    """A start names the way out, since it cannot go on."""
     done = made.command("migrate", "start", *made.uris())
     assert done.returncode == 4, done.stderr[-3000:]
     assert "naru migrate start --anew" in done.stderr
+
+
+def begins_anew(made: Case) -> None:
+    """One command leads from there to a target that is the same."""
     done = made.command("migrate", "start", "--anew", "--yes", *made.uris())
     assert done.returncode == 0, done.stderr[-3000:]
     with made.record() as record:
@@ -83,6 +88,7 @@ def test_a_start_gives_up_when_the_source_holds_too_much_wal_back(made: Case) ->
     assert "the slots were dropped before its disk could fill" in done.stderr
     assert "Traceback" not in done.stderr
     assert slots(made) == 0
+    refuses(made)
     begins_anew(made)
 
 
@@ -105,7 +111,7 @@ def test_a_watch_warns_and_then_drops_the_slots_while_nobody_reads_them(made: Ca
     told = made.command("migrate", "status", "--json", *made.uris())
     assert told.returncode == 1
     assert "start --anew" in json.loads(told.stdout)["problem"]
-    begins_anew(made)
+    refuses(made)
 
 
 def test_wal_that_the_server_itself_has_dropped_is_told_with_the_way_out(made: Case) -> None:
@@ -126,7 +132,7 @@ def test_wal_that_the_server_itself_has_dropped_is_told_with_the_way_out(made: C
         finally:
             source.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
             source.execute("SELECT pg_reload_conf()")
-    begins_anew(made)
+    refuses(made)
 
 
 def test_a_database_that_was_there_before_is_empty_and_its_own_after_beginning_anew(
@@ -187,6 +193,38 @@ def test_a_lock_in_the_way_is_asked_for_again_and_then_named(made: Case) -> None
         waiting.start()
         Start(set_lock_seconds(record, 0.2), Bounds()).perform()
         waiting.join()
+
+
+def test_a_table_that_is_made_while_rows_are_copied_stays_writable(
+    made: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("naru.journal.steps.at_boundary", lambda step: make(step, "copy"))
+
+    def make(step: str, wanted: str) -> None:
+        if step == wanted:
+            with connect(made.source, purpose="app") as source:
+                source.execute("CREATE TABLE late AS SELECT 1 AS id")
+
+    made.start()
+    with connect(made.source, purpose="app") as source:
+        source.execute("UPDATE late SET id = 2")
+    with connect(made.target, purpose="app") as target:
+        target.execute("CREATE TABLE later (id int)")
+    with connect(made.source, purpose="app") as source:
+        source.execute("CREATE TABLE later (id int)")
+        source.execute("ALTER PUBLICATION naru_naru_bounds_1 ADD TABLE later")
+    with connect(made.target, purpose="app") as target:
+        target.execute("ALTER SUBSCRIPTION naru_naru_bounds_1 REFRESH PUBLICATION")
+    with made.record() as record:
+        refused = made.switcher(record)
+        wait_until(lambda: not shut(refused), "the gates to open", 60)
+        with pytest.raises(RefusedError, match=r"public\.later has no replica identity"):
+            refused.cross()
+        assert record.at == "source"
+
+
+def shut(switcher: Switcher) -> bool:
+    return any(gate.severity == "shut" for gate in switcher.gates())
 
 
 def test_a_copy_is_no_faster_than_its_rate(made: Case) -> None:

@@ -129,6 +129,7 @@ CASES: dict[str, Facts] = {
     "target.collation": target(collate="ko_KR.utf8"),
     "target.collation-missing": state(missing_collations=("ko_KR.utf8",)),
     "target.workers": setting("max_logical_replication_workers", "0", of=TARGET),
+    "target.receiver-timeout": setting("wal_receiver_timeout", "0", of=TARGET),
     "target.wal-level": setting("wal_level", "replica", of=TARGET),
     "target.slots": target(slots_used=10),
     "target.reach": state(reach_refused="could not connect"),
@@ -194,6 +195,11 @@ ALSO = {
 
 def test_nothing_is_found_where_nothing_is_wrong() -> None:
     assert decide(QUIET) == ()
+
+
+def test_a_walsender_without_an_end_to_its_patience_is_found_too() -> None:
+    (one,) = decide(setting("wal_sender_timeout", "0"))
+    assert (one.code, "is off" in one.text) == ("source.wal-sender-timeout", True)
 
 
 def test_every_code_has_a_case() -> None:

@@ -266,6 +266,8 @@ def _show_status(seen: Status, json: bool) -> None:
         talk.put(f"lag\t{lag.bytes} bytes\t{lag.seconds:.2f} s")
         talk.put(f"slot\t{lag.retained_bytes} bytes of WAL held back\t{lag.wal_status}")
         talk.put(f"following\t{'yes' if lag.connected else 'no'}\t{lag.errors} errors")
+        if lag.applies_a_large_one:
+            talk.put(f"applying\tone transaction for {lag.applying.seconds:.0f} s")
     if seen.retention and seen.retention.level != "ok":
         talk.put(f"{seen.retention.level}\t{seen.retention.text}")
     if seen.problem:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +20,12 @@ from naru.cli.parties import (
     open_record,
     parties,
 )
-from naru.errors import NaruError, StoppedError
+from naru.errors import NaruError, StoppedError, UsageError
 from naru.system.units import parse_bytes
 
 if TYPE_CHECKING:
+    from naru.cli.parties import Parties
+    from naru.journal import Journal
     from naru.migrate import Record, Retention, Watch
 
 RetainOption = Annotated[
@@ -53,36 +57,48 @@ def watch(
     Stays until the migration has ended; says something when it changes. Exit code 0 if all
     is well, 1 on a warning, 3 if the server does not answer, 4 if the slots are dropped.
     """
-    from naru.migrate import Watch, set_bound
+    from naru.migrate import set_bound
 
     found = parties(source, target, spec)
     with journal_of(found) as journal:
-        record = open_record(found, journal, name)
-        set_bound(record, retain_at_most)
-        watching = Watch(record)
-        try:
-            level = _stay(record, watching, every, looks, as_json=as_json)
-        finally:
-            watching.close()
+        record: Record | None = open_record(found, journal, name)
+        level, left = "ok", looks
+        while record is not None and (left is None or left > 0):
+            set_bound(record, retain_at_most)
+            level, left = _stay(record, every, left, as_json=as_json)
+            record = _successor(found, journal, record, every) if record.run.ended else record
     raise typer.Exit({"ok": 0, "warning": 1, "unreachable": 3}.get(level, 4))
 
 
+def _successor(found: Parties, journal: Journal, record: Record, every: float) -> Record | None:
+    """The migration that was begun anew under the same name, if it was."""
+    time.sleep(every)
+    try:
+        return open_record(found, journal, record.names.migration)
+    except UsageError:
+        talk.say("the migration has ended")
+        return None
+
+
 def _stay(
-    record: Record, watching: Watch, every: float, looks: int | None, *, as_json: bool
-) -> str:
-    level, left = "", looks
-    while record.run.ended is None:
-        before = level
-        level, text = _look(watching)
-        if as_json or level != before:
-            _put(level, text, as_json=as_json)
-        if left is not None:
-            left -= 1
-            if left <= 0:
-                return level
-        time.sleep(every)
-    talk.say("the migration has ended")
-    return "ok"
+    record: Record, every: float, left: int | None, *, as_json: bool
+) -> tuple[str, int | None]:
+    """Look until the run has ended, or `left` times; give the last level, and what is left."""
+    from naru.migrate import Watch
+
+    level = ""
+    with contextlib.closing(Watch(record)) as watching:
+        while record.run.ended is None:
+            before = level
+            level, text = _look(watching)
+            if as_json or level != before:
+                _put(level, text, as_json=as_json)
+            if left is not None:
+                left -= 1
+                if left <= 0:
+                    return level, left
+            time.sleep(every)
+    return "ok", left
 
 
 def _look(watching: Watch) -> tuple[str, str]:
@@ -103,3 +119,4 @@ def _put(level: str, text: str, *, as_json: bool) -> None:
         talk.put(json.dumps({"level": level, "text": text}))
     else:
         talk.put(f"{level}\t{text}")
+    sys.stdout.flush()  # whoever keeps the log wants it now

@@ -183,6 +183,13 @@ def settings(facts: Facts) -> Iterator[Finding]:
             f"only {timeout} ms",
             "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf()",
         )
+    if source.settings.get("wal_sender_timeout") == "0":
+        yield found(
+            "source.wal-sender-timeout",
+            "wal_sender_timeout",
+            "is off: a connection that died keeps its slot, and following cannot begin again",
+            "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf()",
+        )
     memory = source.number("logical_decoding_work_mem")
     if 0 < memory < _DECODING_KB:
         yield found(

@@ -51,6 +51,13 @@ def _target_room(target: Server) -> Iterator[Finding]:
                 f"is {target.number(setting)}",
                 f"ALTER SYSTEM SET {setting} = 8; then restart",
             )
+    if target.settings.get("wal_receiver_timeout") == "0":
+        yield found(
+            "target.receiver-timeout",
+            "wal_receiver_timeout",
+            "is off: the target would wait for ever on a connection that has gone silent",
+            "ALTER SYSTEM SET wal_receiver_timeout = '60s'; SELECT pg_reload_conf()",
+        )
     level = target.settings.get("wal_level", "")
     if level != "logical":
         yield found(

@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
+
 from naru.errors import StoppedError
 from naru.migrate import channel as channels
-from naru.migrate import holders, keeper, ledger, snapshot
+from naru.migrate import holders, identity, keeper, ledger, snapshot
 from naru.migrate.building import Bounds, Builder
 from naru.migrate.copy import Plan, copy_tables, plan
 from naru.migrate.fingerprint import schema_fingerprint
@@ -24,7 +26,7 @@ from naru.migrate.ledger import Copied
 from naru.migrate.names import Relation
 from naru.migrate.pace import Pace
 from naru.migrate.parts import read_publishable
-from naru.migrate.reading import Reader
+from naru.migrate.reading import Reader, snapshot_gone
 from naru.migrate.record import Record
 from naru.migrate.settle import settle
 from naru.migrate.sides import explained, observe_server
@@ -90,6 +92,9 @@ class RowCopy:
         left = [one for one in read_publishable(sides.source) if one not in complete]
         if held is None and complete and not left:
             return
+        if held is None:
+            with explained(self._record.source, "setting replica identities"):
+                identity.give(sides.source, self._run)
         try:
             if held is not None:
                 work = self._planned(held.name, sides, complete)
@@ -192,7 +197,12 @@ class RowCopy:
     def _planned(self, name: str, sides: _Sides, complete: dict[Relation, int]) -> Plan:
         """The schema made, and what is left to copy, both as the snapshot has it."""
         with self._record.source.connect("plan") as seeing:
-            holders.adopt(seeing, name)
+            try:
+                holders.adopt(seeing, name)
+            except psycopg.DatabaseError as error:
+                if seeing.broken:
+                    raise
+                raise snapshot_gone(self._record.source) from error
             self._builder.before_rows(self._builder.programs(), name)
             if self._run.recall("fingerprint") is None:
                 self._run.remember("fingerprint", schema_fingerprint(seeing))

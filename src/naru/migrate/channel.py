@@ -39,30 +39,6 @@ class Channel:
         return sql.Identifier(self.name)
 
 
-@dataclass(frozen=True)
-class ChannelFacts:
-    """How a channel is doing."""
-
-    name: str
-    exists: bool
-    enabled: bool
-    connected: bool
-    confirmed: Lsn | None
-    """Everything before it has been applied and is durable at the destination."""
-    current: Lsn
-    """The origin's end of WAL."""
-    retained_bytes: int
-    """WAL that the slot holds back at the origin."""
-    wal_status: str
-    errors: int
-    seconds: float
-    """The walsender's own measure of the delay; 0 when idle."""
-
-    @property
-    def lag_bytes(self) -> int:
-        return max(0, self.current - self.confirmed) if self.confirmed is not None else 0
-
-
 def publish(channel: Channel, tables: Sequence[Relation], at: Connection) -> None:
     """Create the publication at the origin, if it is not there."""
     query = "SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = %s"
@@ -177,7 +153,7 @@ def subscribe(channel: Channel, at_origin: Connection, at: Connection) -> None:
 
     It does not wait for synchronous standbys yet, so that it can catch up: see `make_durable`.
     """
-    if _subscription_enabled(channel, at) is not None:
+    if subscription_enabled(channel, at) is not None:
         return
     create_subscription(
         channel.name,
@@ -227,11 +203,11 @@ def enable(channel: Channel, at: Connection) -> None:
 
 def disable(channel: Channel, at: Connection) -> None:
     """Stop changes; the slot keeps its place."""
-    if _subscription_enabled(channel, at):
+    if subscription_enabled(channel, at):
         execute_composed(at, "ALTER SUBSCRIPTION {name} DISABLE", name=channel.identifier)
 
 
-def _subscription_enabled(channel: Channel, at: Connection) -> bool | None:
+def subscription_enabled(channel: Channel, at: Connection) -> bool | None:
     """Whether it is enabled; None if there is none."""
     query = """
         SELECT subenabled FROM pg_catalog.pg_subscription WHERE subname = %s
@@ -243,7 +219,7 @@ def _subscription_enabled(channel: Channel, at: Connection) -> bool | None:
 
 def drop_destination(channel: Channel, at: Connection) -> None:
     """Drop the subscription without touching the slot: the other side may be out of reach."""
-    if _subscription_enabled(channel, at) is None:
+    if subscription_enabled(channel, at) is None:
         return
     disable(channel, at)
     execute_composed(
@@ -281,54 +257,3 @@ def release_slot(channel: Channel, at: Connection) -> None:
             [channel.name],
         )
         wait_until(is_free, f"slot {channel.name} to be let go", RELEASE_SECONDS, every=0.1)
-
-
-def observe(channel: Channel, at_origin: Connection, at_destination: Connection) -> ChannelFacts:
-    """How the channel is doing, seen from both ends."""
-    row = at_origin.execute(
-        """
-        SELECT s.confirmed_flush_lsn::text, pg_catalog.pg_current_wal_insert_lsn()::text,
-               coalesce(pg_catalog.pg_current_wal_insert_lsn() - s.restart_lsn, 0)::bigint,
-               coalesce(pg_catalog.to_jsonb(s) ->> 'wal_status', 'unknown'), s.active,
-               coalesce(extract(epoch FROM r.replay_lag), 0)::float8
-        FROM pg_catalog.pg_replication_slots s
-        LEFT JOIN pg_catalog.pg_stat_replication r ON r.pid = s.active_pid
-        WHERE s.slot_name = %s
-        """,
-        [channel.name],
-    ).fetchone()
-    enabled = _subscription_enabled(channel, at_destination)
-    if row is None:
-        current = fetch_value(at_origin, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text")
-        return ChannelFacts(
-            channel.name,
-            False,
-            bool(enabled),
-            False,
-            None,
-            Lsn.parse(current),
-            0,
-            "missing",
-            0,
-            0.0,
-        )
-    return ChannelFacts(
-        name=channel.name,
-        exists=enabled is not None,
-        enabled=bool(enabled),
-        connected=bool(row[4]),
-        confirmed=Lsn.parse(row[0]) if row[0] else None,
-        current=Lsn.parse(row[1]),
-        retained_bytes=int(row[2]),
-        wal_status=str(row[3]),
-        errors=_errors(channel, at_destination),
-        seconds=float(row[5]),
-    )
-
-
-def _errors(channel: Channel, at: Connection) -> int:
-    """How often applying has failed, where the server counts it (15 and later)."""
-    if at.info.server_version < 150000:
-        return 0
-    query = "SELECT apply_error_count FROM pg_catalog.pg_stat_subscription_stats WHERE subname = %s"
-    return int(fetch_value(at, query, [channel.name]) or 0)

@@ -164,7 +164,7 @@ def _drop_origins(side: Side, names: list[str]) -> None:
 
 
 def _restore(record: Record, side: Side) -> None:
-    changes = [identity.Change.from_json(one) for one in record.run.recall("identity", [])]
+    changes = identity.changes_of(record.run)
     _on(side, lambda at: identity.restore(at, changes))
 
 

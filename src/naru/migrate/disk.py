@@ -11,10 +11,14 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from naru.postgres import Connection, fetch_all
+from naru.postgres import Connection, fetch_all, fetch_value
+from naru.system.units import human_bytes
 
 WAL = "pg_wal/"
 """Relative to the data folder, in which a server's programs run."""
+
+_FULL_BYTES = 16 * 1024 * 1024
+"""Less room than this, a segment of WAL, is as good as none."""
 
 _LINE = re.compile(r"\s(\d+)\s+(\d+)\s+(\d+)\s+\d+%\s")
 # No trigger of the user's must see our temporary table come and go.
@@ -27,11 +31,6 @@ class Disk:
 
     total: int
     free: int
-
-    @property
-    def is_full(self) -> bool:
-        """True if less than a segment of WAL, or one large file's next piece, has room."""
-        return self.free < 16 * 1024 * 1024
 
 
 def observe_disk(connection: Connection, folder: str = WAL) -> Disk | None:
@@ -46,9 +45,29 @@ def observe_disk(connection: Connection, folder: str = WAL) -> Disk | None:
                 )
             )
             lines = [row[0] for row in fetch_all(connection, "TABLE pg_temp.naru_disk")]
+    except psycopg.errors.DiskFull:
+        return Disk(0, 0)
     except psycopg.Error:
         return None
     return parse("\n".join(lines) + "\n")
+
+
+def full_disk(connection: Connection) -> str | None:
+    """What is full on the server of a database, in words: its data's disk, or its WAL's."""
+    space = fetch_value(connection, _SPACE)
+    folder = "base/" if space == _DEFAULT_SPACE else f"pg_tblspc/{space}/"
+    for what, where in (("database", folder), ("WAL", WAL)):
+        disk = observe_disk(connection, where)
+        if disk is not None and disk.free < _FULL_BYTES:
+            return f"the disk of its {what} is full ({human_bytes(disk.free)} left in {where})"
+    return None
+
+
+_DEFAULT_SPACE = 1663
+_SPACE = """
+SELECT dattablespace::int8 FROM pg_catalog.pg_database
+WHERE datname = pg_catalog.current_database()
+"""
 
 
 def parse(said: str) -> Disk | None:

@@ -124,7 +124,8 @@ KINDS: dict[str, Kind] = {
     ),
     "source.wal-sender-timeout": Kind(
         "warning",
-        "A short `wal_sender_timeout` ends replication when the target is busy.",
+        "A short `wal_sender_timeout` ends replication when the target is busy; without one, a dead"
+        " connection keeps the slot from the next.",
     ),
     "source.decoding-memory": Kind(
         "note",
@@ -184,6 +185,10 @@ KINDS: dict[str, Kind] = {
         "A collation that columns use does not exist on the target.",
     ),
     "target.workers": Kind("blocking", "Too few workers or slots are set for a subscription."),
+    "target.receiver-timeout": Kind(
+        "warning",
+        "Without `wal_receiver_timeout` a silent connection is never given up.",
+    ),
     "target.wal-level": Kind("blocking", "The way back needs `wal_level = logical` on the target."),
     "target.slots": Kind(
         "blocking",

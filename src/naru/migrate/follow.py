@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from naru.errors import StoppedError
-from naru.migrate import channel as channels
-from naru.migrate.channel import ChannelFacts
+from naru.migrate import flow
+from naru.migrate.flow import Applying, ChannelFacts
 from naru.migrate.record import Record
 from naru.migrate.retention import ANEW
 from naru.migrate.sides import explained
 from naru.postgres import Connection, Lsn
 from naru.system import SILENT, Observer
-from naru.system.units import human_bytes
+from naru.system.units import human_bytes, human_seconds
 
 CAUGHT_UP_BYTES = 1024 * 1024
+LARGE_SECONDS = 3.0
+"""A transaction that is being applied for longer counts as lag, however few bytes are left."""
 STUCK_SECONDS = 120.0
 """Without any progress for this long, something is wrong at one of the ends."""
 
@@ -39,6 +41,16 @@ class Lag:
 
     disabled: tuple[str, ...] = ()
     """Subscriptions that somebody has disabled, or dropped."""
+    applying: Applying = Applying()  # noqa: RUF009
+    """The worker that has been longest in one transaction."""
+
+    full_disk: str | None = None
+    """What has run out at the receiving side."""
+
+    @property
+    def applies_a_large_one(self) -> bool:
+        """True if a transaction is applied that has been sent already, and counts no bytes."""
+        return self.applying.seconds > LARGE_SECONDS
 
     @property
     def position(self) -> int:
@@ -61,6 +73,16 @@ class Lag:
                 f'ALTER SUBSCRIPTION "{name}" ENABLE on the receiving side; if it is gone,'
                 " abort and start again"
             )
+        if self.applies_a_large_one and (pid := self.applying.blocked_by) is not None:
+            return f"applying waits for a lock that process {pid} of that server holds", (
+                f"let it end, or on the receiving server: SELECT pg_terminate_backend({pid})"
+            )
+        if self.applies_a_large_one:
+            return None  # the walsender may give it up meanwhile: the worker comes back to it
+        if self.full_disk is not None:
+            return f"the receiving server cannot apply: {self.full_disk}", (
+                "make room on it, and it goes on by itself"
+            )
         if not self.connected and self.errors:
             return f"applying fails ({self.errors} times so far)", (
                 "the receiving server's log names the table and the row: take away what is in"
@@ -82,6 +104,7 @@ class Lag:
             "connected": self.connected,
             "errors": self.errors,
             "disabled": list(self.disabled),
+            "applying_seconds": round(self.applying.seconds, 3),
             "current_lsn": str(self.current),
         }
 
@@ -91,19 +114,23 @@ def combine(facts: Sequence[ChannelFacts]) -> Lag:
     worst = ("missing", "lost", "unreserved", "extended", "reserved", "unknown")
     return Lag(
         bytes=max((one.lag_bytes for one in facts), default=0),
-        seconds=max((one.seconds for one in facts), default=0.0),
+        seconds=max((max(one.seconds, one.applying.seconds) for one in facts), default=0.0),
         retained_bytes=max((one.retained_bytes for one in facts), default=0),
         wal_status=min((one.wal_status for one in facts), key=worst.index, default="unknown"),
         connected=bool(facts) and all(one.connected for one in facts),
         errors=sum(one.errors for one in facts),
         current=max((one.current for one in facts), default=Lsn(0)),
         disabled=tuple(one.name for one in facts if not one.enabled),
+        full_disk=next((one.full_disk for one in facts if one.full_disk), None),
+        applying=max(
+            (one.applying for one in facts), key=lambda one: one.seconds, default=Applying()
+        ),
     )
 
 
 def observe_lag(record: Record, live: Connection, other: Connection) -> Lag:
     """The lag now, over open connections to the side that is written and to the other."""
-    return combine([channels.observe(one, live, other) for one in record.channels])
+    return combine([flow.observe(one, live, other) for one in record.channels])
 
 
 def catch_up(record: Record, observer: Observer = SILENT) -> Lag:
@@ -113,22 +140,29 @@ def catch_up(record: Record, observer: Observer = SILENT) -> Lag:
     """
     with record.live.connect("follow") as live, record.other.connect("follow") as other:
         first = observe_lag(record, live, other).position
-        best, moved_at = first, time.monotonic()
+        best, written, moved_at = first, Lsn(0), time.monotonic()
         while True:
             lag = observe_lag(record, live, other)
             note_lag(record, lag)
             _must_flow(record, lag, moved_at)
             total = max(1, lag.current - first)
-            if lag.connected and lag.bytes <= CAUGHT_UP_BYTES:
+            if lag.connected and lag.bytes <= CAUGHT_UP_BYTES and not lag.applies_a_large_one:
                 observer.progress("following", total, total, "bytes")
                 return lag
-            if lag.position > best:
-                best, moved_at = lag.position, time.monotonic()
+            is_applied = lag.applies_a_large_one and lag.applying.written > written
+            if lag.position > best or is_applied:
+                best, moved_at = max(best, lag.position), time.monotonic()
+            written = lag.applying.written
             done = min(total - 1, max(0, lag.position - first))
-            observer.progress(
-                "following", done, total, "bytes", detail=f"{human_bytes(lag.bytes)} behind"
-            )
+            observer.progress("following", done, total, "bytes", detail=_behind(lag))
             time.sleep(_EVERY)
+
+
+def _behind(lag: Lag) -> str:
+    behind = f"{human_bytes(lag.bytes)} behind"
+    if lag.applies_a_large_one:
+        behind += f", one transaction applied for {human_seconds(lag.applying.seconds)}"
+    return behind
 
 
 def note_lag(record: Record, lag: Lag) -> None:

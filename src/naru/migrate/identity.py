@@ -12,9 +12,13 @@ from typing import Any, Self
 
 from psycopg import sql
 
+from naru.errors import RefusedError
+from naru.journal import Run
 from naru.migrate import locks
 from naru.migrate.names import OWN_SCHEMA, Relation
 from naru.postgres import Connection, fetch_all
+
+_CHANGES = "identity"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,38 @@ def apply(connection: Connection, changes: Sequence[Change]) -> None:
     """Make the changes, one short transaction each; see `locks` on how it waits for others."""
     for one in changes:
         _set(connection, one.relation, one.kind, one.index)
+
+
+def give(connection: Connection, run: Run) -> None:
+    """Give every table that lacks an identity one, and remember what `restore` has to undo.
+
+    To be called right before tables are published: one may have been made meanwhile.
+    """
+    changes = plan(observe(connection))
+    known = changes_of(run)
+    new = [one for one in changes if one.relation not in {other.relation for other in known}]
+    # Remembered before anything is changed: abort must find it in any case.
+    run.remember(_CHANGES, [one.to_json() for one in (*known, *new)])
+    apply(connection, changes)
+
+
+def changes_of(run: Run) -> list[Change]:
+    """The changes that the migration has made, or was about to make."""
+    return [Change.from_json(one) for one in run.recall(_CHANGES, [])]
+
+
+def must_all_have(connection: Connection) -> None:
+    """Raise RefusedError if a table could be published, but not be changed from then on."""
+    lacking = plan(observe(connection))
+    if lacking:
+        info, one = connection.info, lacking[0]
+        text = sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(one.relation.identifier)
+        where = f"{info.user}@{info.host}:{info.port}/{info.dbname}"
+        raise RefusedError(
+            f"{where}: table {one.relation} has no replica identity: once published, its rows"
+            " could not be changed",
+            remedy=f"on both sides: {text.as_string(connection)}, or give it a primary key",
+        )
 
 
 def restore(connection: Connection, changes: Sequence[Change]) -> None:

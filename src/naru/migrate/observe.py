@@ -22,6 +22,7 @@ _LONG_SECONDS = 60
 _SETTINGS = [
     "wal_level", "max_replication_slots", "max_wal_senders", "max_connections",
     "superuser_reserved_connections", "max_slot_wal_keep_size", "wal_sender_timeout",
+    "wal_receiver_timeout",
     "logical_decoding_work_mem", "max_locks_per_transaction", "max_prepared_transactions",
     "max_logical_replication_workers", "max_worker_processes",
 ]  # fmt: skip

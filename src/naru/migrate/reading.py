@@ -81,10 +81,15 @@ class Reader:
 
     def gone(self) -> StoppedError:
         """What to raise when the snapshot cannot be taken any more."""
-        return StoppedError(
-            f"{self.source}: the snapshot of the copy is gone: the session that held it has ended",
-            remedy="run `naru migrate start` again: whole tables stay, the others are copied anew",
-        )
+        return snapshot_gone(self.source)
+
+
+def snapshot_gone(source: Side) -> StoppedError:
+    """What to raise when the copy's snapshot cannot be taken any more."""
+    return StoppedError(
+        f"{source}: the snapshot of the copy is gone: the session that held it has ended",
+        remedy="run `naru migrate start` again: whole tables stay, the others are copied anew",
+    )
 
 
 def through_psql(reader: Reader, part: Part, purpose: str, passed: Passed) -> Iterator[bytes]:

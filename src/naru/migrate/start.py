@@ -58,13 +58,7 @@ class Start:
     def _identity(self) -> None:
         with self._record.source.connect("replica identity") as source:
             with explained(self._record.source, "setting replica identities"):
-                changes = identity.plan(identity.observe(source))
-                # Remembered before anything is changed: abort must find it in any case.
-                known = self._run.recall("identity")
-                if known is None:
-                    self._run.remember("identity", [one.to_json() for one in changes])
-                    known = [one.to_json() for one in changes]
-                identity.apply(source, [identity.Change.from_json(one) for one in known])
+                identity.give(source, self._run)
 
     def _copy(self) -> None:
         copied = RowCopy(self._record, self._builder, self._bounds, self._observer).perform()

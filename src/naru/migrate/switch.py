@@ -20,6 +20,7 @@ from naru.journal import Run
 from naru.migrate import channel as channels
 from naru.migrate.fence import observe_fence, raise_fence, shut_entrance
 from naru.migrate.gates import ARRIVAL_SECONDS
+from naru.migrate.identity import must_all_have
 from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.parts import read_publishable
 from naru.migrate.plan import SwitchPlan, fence_key, point_all, remember_phase
@@ -98,6 +99,7 @@ def arm(plan: SwitchPlan) -> None:
     """
     with plan.enter.connect("arm") as enter, plan.leave.connect("arm") as leave:
         with explained(plan.enter, "arming the way back"):
+            must_all_have(enter)
             channels.publish(plan.back, read_publishable(enter), enter)
             try:
                 channels.create_slot(plan.back, enter)

@@ -126,13 +126,13 @@ class Worker:
             with self._reader.source.connect("who holds it") as asking:
                 who, pid = locks.holders(asking, [part.table.relation], locks.AGAINST_READING)
             return StoppedError(f"{copying}: {who}", remedy=locks.remedy_for(pid), sqlstate="55P03")
-        lost = error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+        again = "run `naru migrate start` again: finished parts stay"
+        remedy = f"when both servers answer, {again}"
+        if error.sqlstate == "53100":
+            remedy = f"make room on the source's disk; then {again}"
+        lost = error.sqlstate is None or error.sqlstate.startswith(("08", "57P", "53100"))
         kind = StoppedError if lost else ServerError
-        return kind(
-            f"{copying}: {error.message}",
-            remedy="when both servers answer, run `naru migrate start` again: finished parts stay",
-            sqlstate=error.sqlstate,
-        )
+        return kind(f"{copying}: {error.message}", remedy=remedy, sqlstate=error.sqlstate)
 
     def _both_are_plain(self, target: Connection) -> bool:
         if self._plain is None:

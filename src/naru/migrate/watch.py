@@ -176,13 +176,14 @@ def watching(record: Record, observer: Observer) -> Iterator[Observer]:
     thread.start()
     try:
         yield companion
-    except BaseException as error:
-        if companion.ended_by is not None and isinstance(error, Exception):
+    except Exception as error:
+        if companion.ended_by is not None:
             raise companion.ended_by from error
         raise
     finally:
         companion.stop.set()
         thread.join(timeout=10)
+    companion.go_on()
 
 
 class _Companion:
@@ -210,19 +211,20 @@ class _Companion:
                     self._observer.note(f"{seen.text} → {seen.remedy}")
         self._watch.close()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Raise what the watch has ended with, if it has."""
         if self.ended_by is not None:
             raise self.ended_by
 
     def step(self, title: str, state: str) -> None:
         self._observer.step(title, state)
         if state == "running":
-            self._go_on()
+            self.go_on()
 
     def progress(
         self, what: str, done: int, total: int | None, unit: str, *, detail: str = ""
     ) -> None:
-        self._go_on()
+        self.go_on()
         self._observer.progress(what, done, total, unit, detail=detail)
 
     def note(self, text: str) -> None:

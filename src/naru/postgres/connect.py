@@ -14,6 +14,7 @@ from naru.errors import (
     NaruError,
     NotPermittedError,
     ServerError,
+    StoppedError,
     UnreachableError,
 )
 from naru.postgres.dsn import Dsn
@@ -69,6 +70,7 @@ def connect(
         raise explain(error, dsn) from error
     if not prepare or replication:
         connection.prepare_threshold = None
+    connection.lost = lambda error: explain(error, dsn, purpose)
     if prepare:
         asking = dsn.with_(**KEEPALIVES, application_name="naru: are you there").conninfo()
         connection.vigil = Vigil.of_backend(asking, connection.info.backend_pid)
@@ -132,6 +134,12 @@ def explain(error: psycopg.Error, dsn: Dsn, doing: str = "") -> NaruError:
         return UnreachableError(
             f"{dsn}: connection lost{while_}: {said}",
             remedy="when the server answers again, run the same command: it goes on from there",
+            sqlstate=state,
+        )
+    if state == "53100":
+        return StoppedError(
+            f"{dsn}: a disk of that server is full{while_}: {said}",
+            remedy="make room on it, and run the same command again: it goes on from there",
             sqlstate=state,
         )
     return ServerError(f"{dsn}: the server refused{while_}: {said}", sqlstate=state)

@@ -7,8 +7,10 @@ connection what its backend does. A long statement is waited for as long as it t
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Generator
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -122,9 +124,31 @@ class _Impatient(psycopg.Connection[tuple[Any, ...]]):
 
 
 class WatchedConnection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection whose waits end when its `vigil` says that nobody will answer."""
+    """A connection whose waits end when its `vigil` says that nobody will answer.
+
+    As a context manager it says which server was lost, should it be lost in the block.
+    """
 
     vigil: Vigil | None = None
+    lost: Callable[[psycopg.Error], Exception] | None = None
+    """Turns the driver's error into one that names the server."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        is_lost = isinstance(exc_val, psycopg.Error) and self._is_broken()
+        super().__exit__(exc_type, exc_val, exc_tb)
+        if is_lost and self.lost is not None and isinstance(exc_val, psycopg.Error):
+            raise self.lost(exc_val) from exc_val
+
+    def _is_broken(self) -> bool:
+        # The server's last words may have been read, and its end not yet.
+        with contextlib.suppress(psycopg.Error):
+            self.pgconn.consume_input()
+        return self.pgconn.status == psycopg.pq.ConnStatus.BAD
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         if self.vigil is None:
