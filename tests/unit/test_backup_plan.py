@@ -12,7 +12,7 @@ from naru.backup.catalogue import Backup
 from naru.backup.deletion import plan_deletion
 from naru.backup.plan import Facts, Moment, limits_of, plan_restore
 from naru.backup.segments import Fork, Inventory, Segment
-from naru.backup.target import Target, target_of
+from naru.backup.target import LATEST, Target, target_of
 from naru.errors import RefusedError, UsageError
 from naru.postgres import Lsn
 
@@ -90,8 +90,13 @@ def test_a_moment_outside_the_limits_is_refused_with_both_limits_named(hours: fl
     assert "2026-11-23 12:00:00" in refused.value.remedy
 
 
-def test_the_last_moment_itself_can_be_restored() -> None:
-    assert plan_restore(at(9), WHOLE, nowhere).backup.id == "b2"
+def test_the_last_moment_itself_can_be_restored_and_means_all_there_is() -> None:
+    """Nothing follows at which PostgreSQL could stop: it would call that target not reached."""
+    plan = plan_restore(at(9), WHOLE, nowhere)
+    assert (plan.backup.id, plan.target) == ("b2", LATEST)
+    end = target_of(lsn=str(WHOLE.last.lsn), exclusive=True)
+    assert plan_restore(end, WHOLE, nowhere).target == LATEST
+    assert plan_restore(at(8.999), WHOLE, nowhere).target == at(8.999)
 
 
 def test_without_a_backup_nothing_can_be_restored() -> None:

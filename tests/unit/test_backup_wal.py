@@ -10,7 +10,7 @@ from naru.backup.receiver_program import beyond, diverged, partial_name
 from naru.backup.segments import Fork, Segment, parse_history, take_inventory
 from naru.backup.target import target_of
 from naru.backup.wal_keeping import timeline_of
-from naru.backup.waldump import parse, stop_of
+from naru.backup.waldump import Arrival, parse, stop_of
 from naru.postgres import Lsn
 
 SIZE = 16 * 2**20
@@ -127,7 +127,16 @@ def test_files_tell_their_timeline() -> None:
 
 
 def test_the_gap_is_closed_open_or_unknown() -> None:
-    assert judge(Lsn(100), Lsn(100), 0.05, 9.0).closed
-    open_gap = judge(Lsn(100), Lsn(60), 2.0, 31.04)
+    assert judge(arrival(100), arrival(100), 0.05, 9.0).closed
+    open_gap = judge(arrival(100), arrival(60), 2.0, 31.04)
     assert (open_gap.seconds, open_gap.bytes, open_gap.closed) == (31.0, 40, False)
-    assert judge(None, Lsn(60), 0.0, 3.0).seconds is None
+    assert judge(None, arrival(60), 0.0, 3.0).seconds is None
+
+
+def test_wal_that_a_lost_primary_sent_does_not_close_the_gap_to_the_new_one() -> None:
+    assert not judge(arrival(100, timeline=2), arrival(120, timeline=1), 2.0, 5.0).closed
+    assert judge(arrival(100, timeline=2), arrival(100, timeline=3), 0.0, 0.0).closed
+
+
+def arrival(lsn: int, timeline: int = 1) -> Arrival:
+    return Arrival(timeline, Lsn(lsn))

@@ -13,6 +13,7 @@ from naru.backup.deletion import DeletionPlan
 from naru.backup.gap import Gap
 from naru.backup.in_place import InPlace
 from naru.backup.in_place_state import InPlaceState
+from naru.backup.losses import Loss, find_losses
 from naru.backup.manager import Backups
 from naru.backup.plan import Limits, Moment, RestorePlan
 from naru.backup.rows import bring_rows_back, count_lost_rows
@@ -27,11 +28,13 @@ __all__ = [
     "InPlace",
     "InPlaceState",
     "Limits",
+    "Loss",
     "Moment",
     "RestorePlan",
     "Restored",
     "Target",
     "bring_rows_back",
     "count_lost_rows",
+    "find_losses",
     "target_of",
 ]

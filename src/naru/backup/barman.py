@@ -92,7 +92,7 @@ class Barman:
             try:
                 self._run(*words, seconds=seconds)
             except ProcessError as error:
-                if "already running" in error.message:
+                if "is running" in error.message or "already running" in error.message:
                     return False
                 raise
             return True

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from naru.backup.waldump import Arrival
 from naru.errors import NaruError
-from naru.postgres import Dsn, Lsn, connect, fetch_value
+from naru.postgres import Connection, Dsn, Lsn, connect, fetch_one
 
 PATIENCE_SECONDS = 2.0
 _EVERY = 0.05
@@ -30,7 +31,15 @@ class Gap:
         return asdict(self)
 
 
-def measure_gap(service: Dsn, received: Callable[[], Lsn], streaming: Path) -> Gap:
+def flushed(connection: Connection) -> Arrival:
+    """Where a primary's WAL ends, as far as it is on its disk."""
+    name, lsn = fetch_one(
+        connection, "SELECT pg_walfile_name(lsn), lsn::text FROM pg_current_wal_flush_lsn() AS lsn"
+    )
+    return Arrival(int(name[:8], 16), Lsn.parse(lsn))
+
+
+def measure_gap(service: Dsn, received: Callable[[], Arrival], streaming: Path) -> Gap:
     """Ask the service where its WAL ends, and wait a moment until that has arrived.
 
     When it arrives, the gap is the time it took. When it does not, the gap reaches back to
@@ -39,8 +48,7 @@ def measure_gap(service: Dsn, received: Callable[[], Lsn], streaming: Path) -> G
     began = time.monotonic()
     try:
         with connect(service, purpose="gap", seconds=2) as connection:
-            position = fetch_value(connection, "SELECT pg_current_wal_flush_lsn()")
-            wanted = Lsn.parse(str(position))
+            wanted = flushed(connection)
     except NaruError:
         return judge(None, received(), 0.0, _silence(streaming))
     while True:
@@ -50,14 +58,16 @@ def measure_gap(service: Dsn, received: Callable[[], Lsn], streaming: Path) -> G
         time.sleep(_EVERY)
 
 
-def judge(wanted: Lsn | None, have: Lsn, waited: float, silence: float | None) -> Gap:
+def judge(wanted: Arrival | None, have: Arrival, waited: float, silence: float | None) -> Gap:
     """The gap, from where WAL ends at the service and here, how long was waited for it, and
     for how long nothing has arrived."""
     if wanted is None:
         return Gap(None, None, closed=False)
     if have >= wanted:
         return Gap(round(waited, 2), 0, closed=True)
-    return Gap(None if silence is None else round(silence, 1), wanted - have, closed=False)
+    return Gap(
+        None if silence is None else round(silence, 1), max(0, wanted.lsn - have.lsn), closed=False
+    )
 
 
 def _silence(streaming: Path) -> float | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from naru.backup.in_place_state import InPlaceState, StateFile
-from naru.backup.manager import Backups
+from naru.backup.manager import Backups, folder_size
 from naru.backup.plan import RestorePlan
 from naru.backup.rebuilding import Rebuilding
-from naru.backup.wal_keeping import WalKeeping
+from naru.backup.wal_keeping import WalKeeping, control_of
+from naru.backup.waldump import Arrival
 from naru.errors import DeadlineError, NaruError, RefusedError
 from naru.ground import Ground
 from naru.postgres import connect
@@ -127,7 +129,8 @@ class InPlace:
 
     def _let_arrive(self, primary: str) -> None:
         node = next(one for one in self._nodes if one.name == primary)
-        wanted = self._wal.last_checkpoint(node.data)
+        control = control_of(self._service.installation, node.data)
+        wanted = Arrival(control.timeline, control.checkpoint)
         try:
             wait_until(
                 lambda: self._backups.received() > wanted,
@@ -161,9 +164,15 @@ class InPlace:
         with step(self._observer, "restore: a standby copied, writes again"):
             for node in self._nodes:
                 self._ground.start(node.name)
-            wait_until(
-                self._takes_writes, "a standby that confirms writes", STANDBY_SECONDS, every=0.2
-            )
+            copied = Copied(self._nodes, self._observer)
+
+            def open_again() -> bool:
+                copied.tell()
+                return self._takes_writes()
+
+            first = self._nodes[0].name
+            self._ground.wait(first, open_again, "a standby that confirms writes", STANDBY_SECONDS)
+            copied.end()
         return state if "writable" in state.times else self._file.reached(state, "writable")
 
     def _takes_writes(self) -> bool:
@@ -224,6 +233,28 @@ class InPlace:
     @property
     def _nodes(self) -> tuple[Node, ...]:
         return self._service.layout.nodes
+
+
+class Copied:
+    """How much of a standby has been copied, told once a second at most."""
+
+    def __init__(self, nodes: Sequence[Node], observer: Observer) -> None:
+        self._standbys = [node.data for node in nodes[1:]]
+        self._total = folder_size(nodes[0].data)
+        self._observer = observer
+        self._next = 0.0
+
+    def tell(self) -> None:
+        """Look, unless that was just done."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 1.0
+            done = max(map(folder_size, self._standbys))
+            self._observer.progress(
+                "standby copied", min(done, self._total - 1), self._total, "bytes"
+            )
+
+    def end(self) -> None:
+        self._observer.progress("standby copied", self._total, self._total, "bytes")
 
 
 def _kept(node: Node, state: InPlaceState) -> Path:

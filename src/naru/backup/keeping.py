@@ -53,17 +53,19 @@ class Keeping:
             (SCHEDULE, schedule_program, 600),
         ):
             path = self._ground.folder / "conf" / f"{name}.py"
-            self._write(path, inspect.getsource(module))
+            changed = self._write(path, inspect.getsource(module))
+            was_running = self._ground.pid(name) is not None
             argv = (str(self._ground.python), str(path), str(self._settings_file))
             self._ground.place(
                 Program(name, self._spec.backup.host, argv, priority=priority, stop_seconds=20)
             )
+            if changed and was_running:
+                self._ground.restart(name)
 
     def stop(self) -> None:
         """Stop its programs; what they keep stays."""
         for name in (SCHEDULE, RECEIVER):
-            if self._ground.pid(name) is not None:
-                self._ground.stop(name)
+            self._ground.stop(name)
 
     def prepare(self) -> None:
         """Have folders, role and files as they must be. Raises UsageError for a version that

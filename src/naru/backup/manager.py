@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -11,16 +13,16 @@ from zoneinfo import ZoneInfo
 from naru.backup.barman import Barman, check_name
 from naru.backup.catalogue import Backup, read_catalogue
 from naru.backup.deletion import DeletionPlan, plan_deletion
-from naru.backup.gap import Gap, measure_gap
+from naru.backup.gap import Gap, flushed, measure_gap
 from naru.backup.keeping import RECEIVER, Keeping
 from naru.backup.plan import Facts, Limits, Moment, RestorePlan, limits_of, plan_restore
-from naru.backup.segments import Inventory, take_inventory
+from naru.backup.segments import Inventory, looking_again, take_inventory
 from naru.backup.store import store_of
 from naru.backup.target import Target
-from naru.backup.waldump import End, last_end, locate, received_until
+from naru.backup.waldump import Arrival, End, last_end, locate, received_until
 from naru.errors import NaruError, RefusedError, UsageError
 from naru.ground import Ground
-from naru.postgres import Lsn, connect, fetch_value
+from naru.postgres import Installation, Lsn, connect, fetch_value
 from naru.service import Service
 from naru.spec import Spec
 from naru.system import SILENT, Account, Observer, wait_until
@@ -48,6 +50,11 @@ class Backups:
     def host(self) -> str:
         """The backup host's lab address."""
         return self._spec.backup.host
+
+    @property
+    def installation(self) -> Installation:
+        """The PostgreSQL programs that read WAL and data here: the service's."""
+        return self._service.installation
 
     @property
     def zone(self) -> ZoneInfo:
@@ -90,17 +97,21 @@ class Backups:
 
     def inventory(self) -> Inventory:
         """The WAL on the backup host."""
-        return take_inventory(self.store.wal_folders, self.keeping.segment_size)
+        return self._look(self.store.wal_folders)
+
+    def _look(self, folders: tuple[Path, ...]) -> Inventory:
+        size = self.keeping.segment_size
+        return looking_again(lambda: take_inventory(folders, size))
 
     def catalogue(self) -> tuple[Backup, ...]:
         """Every backup, oldest first, whatever its state."""
         return read_catalogue(self.store.home / self.store.server)
 
-    def received(self) -> Lsn:
+    def received(self) -> Arrival:
         """Where the WAL that has arrived ends."""
-        arriving = take_inventory((self.store.streaming,), self.keeping.segment_size)
+        arriving = self._look((self.store.streaming,))
         inventory = arriving if arriving.newest is not None else self.inventory()
-        return received_until(self._service.installation, inventory)
+        return received_until(self.installation, inventory)
 
     def gap(self) -> Gap:
         """What would be lost if the service vanished at this moment."""
@@ -108,6 +119,9 @@ class Backups:
 
     def facts(self, timeline: int | None = None) -> Facts:
         """What a plan rests on. Raises RefusedError before the first WAL has arrived."""
+        return looking_again(lambda: self._facts(timeline))
+
+    def _facts(self, timeline: int | None) -> Facts:
         inventory, backups = self.inventory(), self.catalogue()
         newest = inventory.newest
         if newest is None:
@@ -117,7 +131,7 @@ class Backups:
         if reached is None:
             there = ", ".join(str(n) for n in sorted({one.timeline for one in inventory.paths}))
             raise UsageError(f"there is no timeline {chosen}", remedy=f"there are: {there}")
-        end, valid = last_end(self._service.installation, inventory, reached)
+        end, valid = last_end(self.installation, inventory, reached)
         last = _last(end, valid, inventory.size * (reached.number + 1), backups)
         return Facts(backups, inventory, chosen, last, self.zone)
 
@@ -127,7 +141,7 @@ class Backups:
 
     # What can be done
 
-    def catch_up(self) -> Lsn | None:
+    def catch_up(self) -> Arrival | None:
         """Commit something, and wait until it has arrived: then all before it has as well.
 
         None when the service takes no writes; what has arrived so far is then all there is.
@@ -136,7 +150,7 @@ class Backups:
             with connect(self._service.writer("postgres"), purpose="backup", seconds=3) as line:
                 line.execute("SET statement_timeout = '10s'")
                 line.execute(_MARK)
-                wanted = Lsn.parse(str(fetch_value(line, "SELECT pg_current_wal_flush_lsn()")))
+                wanted = flushed(line)
         except NaruError:
             return None
         wait_until(
@@ -154,7 +168,10 @@ class Backups:
         Raises RefusedError with the limits, or the gap, when it cannot be.
         """
         self.catch_up()
-        facts, installation = self.facts(timeline), self._service.installation
+        return looking_again(lambda: self._plan(target, timeline, from_backup))
+
+    def _plan(self, target: Target, timeline: int | None, from_backup: str | None) -> RestorePlan:
+        facts, installation = self._facts(timeline), self.installation
         return plan_restore(
             target,
             facts,
@@ -183,7 +200,7 @@ class Backups:
         return new[-1]
 
     def _can_be_incremental(self) -> None:
-        major = self._service.installation.major
+        major = self.installation.major
         if major < 17:
             raise UsageError(
                 f"PostgreSQL {major} has no incremental backups", remedy="leave --incremental out"
@@ -249,9 +266,8 @@ def _waiter(work: Future[None], seconds: float = 0.5) -> Callable[[], bool]:
 def folder_size(folder: Path) -> int:
     """Bytes of all files below `folder`, as far as they stay while one looks."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size
-        except OSError:
-            continue
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(where, name)).st_size  # noqa: PTH118
     return total

@@ -9,7 +9,7 @@ from typing import Any
 
 from naru.backup.catalogue import Backup, chain_of, find_backup
 from naru.backup.segments import Inventory, Reach, Segment
-from naru.backup.target import Target
+from naru.backup.target import LATEST, Target
 from naru.errors import RefusedError
 from naru.postgres import Lsn
 
@@ -200,12 +200,19 @@ def _plan(
     assert backup.begin_lsn is not None
     return RestorePlan(
         backup=backup,
-        target=target,
+        target=LATEST if _is_the_end(target, limits) else target,
         timeline=facts.timeline,
         limits=limits,
         size=sum(one.size for one in chain_of(facts.backups, backup)),
         replay=max(0, position - backup.begin_lsn),
     )
+
+
+def _is_the_end(target: Target, limits: Limits) -> bool:
+    """True if nothing follows the target: PostgreSQL stops at what comes after it, or fails."""
+    if target.kind == "time":
+        return target.inclusive and target.at == limits.last.at
+    return target.kind == "lsn" and target.lsn == limits.last.lsn
 
 
 def _unreachable(target: Target, facts: Facts, limits: Limits, gap: Reach | None) -> RefusedError:

@@ -117,7 +117,9 @@ class Receiver:
         for name in beyond(names, timeline, fork, self._size):
             print(f"put aside {name}: the new primary left timeline {timeline} before its end")
             (self._streaming / name).replace(self._ended / name)
-        (self._streaming / partial_name(timeline, fork, self._size)).touch()
+        if not any(_SEGMENT.fullmatch(path.name) for path in self._streaming.iterdir()):
+            # Without any file pg_receivewal would begin where the slot stands, perhaps later.
+            (self._streaming / partial_name(timeline, fork, self._size)).touch()
 
     def _call(self, *words: str) -> None:
         subprocess.run([*self._barman, *words], stdin=subprocess.DEVNULL, timeout=60, check=False)

@@ -5,7 +5,9 @@ This file is copied into the environment and run from there, so it imports nothi
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -88,13 +90,15 @@ class Keeper:
             settings["full_every_days"],
         )  # fmt: skip
         self._closed = time.time()
+        self._children: list[subprocess.Popen[str]] = []
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        worker = threading.Thread(target=self._take_backups, daemon=True)
+        worker = threading.Thread(target=self._take_backups)
         worker.start()
         while not self.stopping.wait(TICK_SECONDS):
             self._archive()
+        worker.join()
 
     def _archive(self) -> None:
         """What arrived whole goes into the archive; the open segment is closed in time."""
@@ -116,6 +120,8 @@ class Keeper:
     def _take(self, kind: str) -> None:
         begun = time.time()
         done = self._backup(kind)
+        if self.stopping.is_set():
+            return
         if done.returncode != 0 and kind == "incremental":
             # A new primary may lack the summaries of WAL that it needs.
             done = self._backup("full")
@@ -161,16 +167,31 @@ class Keeper:
         aside.write_text(text)
         aside.replace(self._notes_file)
 
+    def stop(self, *_: object) -> None:
+        """End, and with it what Barman is doing: a backup that is cut off counts for nothing."""
+        self.stopping.set()
+        for child in list(self._children):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGINT)
+
     def _call(
         self, *words: str, seconds: float = _CALL_SECONDS
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*self._barman, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", timeout=seconds, check=False,
+        child = subprocess.Popen(
+            [*self._barman, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
-        if done.returncode != 0:
-            print(f"barman {' '.join(words)}: {done.stdout}{done.stderr}", flush=True)
-        return done
+        self._children.append(child)
+        try:
+            said, complaints = child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            said, complaints = child.communicate()
+        finally:
+            self._children.remove(child)
+        if child.returncode != 0:
+            print(f"barman {' '.join(words)}: {said}{complaints}", flush=True)
+        return subprocess.CompletedProcess(words, child.returncode, said, complaints)
 
 
 def obsolete(listed: str) -> list[str]:
@@ -205,7 +226,7 @@ def main() -> None:
     """Work until SIGTERM, as the file of settings named as the only argument says."""
     keeper = Keeper(json.loads(Path(sys.argv[1]).read_text()))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: keeper.stopping.set())
+        signal.signal(number, keeper.stop)
     keeper.run()
 
 

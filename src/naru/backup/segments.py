@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from naru.postgres import Lsn
+
+T = TypeVar("T")
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
@@ -120,6 +124,14 @@ def _files(folders: Sequence[Path]) -> Iterable[Path]:
 def _segment(match: re.Match[str], size: int) -> Segment:
     timeline, high, low = (int(match[group], 16) for group in (1, 2, 3))
     return Segment(timeline, high * (2**32 // size) + low)
+
+
+def looking_again(look: Callable[[], T], times: int = 5) -> T:
+    """What `look` gives; once more when a file was moved into the archive under its eyes."""
+    for _ in range(times - 1):
+        with contextlib.suppress(FileNotFoundError):
+            return look()
+    return look()
 
 
 def parse_history(text: str) -> tuple[Fork, ...]:

@@ -45,7 +45,8 @@ class Store:
 
     @property
     def wal_folders(self) -> tuple[Path, ...]:
-        return (self.wals, self.streaming, self.ended)
+        """Where WAL lies; in the order in which it moves, so that none is overlooked meanwhile."""
+        return (self.streaming, self.ended, self.wals)
 
     @property
     def staging(self) -> Path:

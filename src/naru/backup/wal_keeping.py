@@ -44,10 +44,6 @@ class WalKeeping:
         except NaruError:
             return []
 
-    def last_checkpoint(self, data: Path) -> Lsn:
-        """Where a stopped server's last checkpoint stands: with it all its WAL ends."""
-        return control_of(self._service.installation, data).checkpoint
-
     def put_aside(self) -> tuple[str, ...]:
         """Clear the place where WAL arrives, whose receiver is stopped; the names of its files.
 
@@ -67,7 +63,8 @@ class WalKeeping:
         So the receiver goes on where it ends, and nothing between is missing.
         """
         store, size = self._backups.store, self._backups.keeping.segment_size
-        last = Segment(timeline, self.last_checkpoint(data) // size).name(size)
+        end = control_of(self._service.installation, data).checkpoint
+        last = Segment(timeline, end // size).name(size)
         for path in sorted((data / "pg_wal").glob(f"{timeline:08X}*")):
             # What PostgreSQL keeps ready for later has names beyond the last one.
             if path.name <= last or path.suffix == ".history":

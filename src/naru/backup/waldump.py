@@ -53,10 +53,27 @@ class Contents:
     end: Lsn | None
 
 
+@dataclass(frozen=True)
+class Read:
+    """What pg_waldump wrote, and what is read out of it."""
+
+    stdout: str
+    contents: Contents
+
+
 def dump(installation: Installation, inventory: Inventory, segments: Sequence[Segment]) -> Contents:
-    """Read `segments`, which follow each other on one timeline.
+    """Read the ends of transactions and the restore points of `segments`."""
+    return read_segments(installation, inventory, segments, "Transaction", "XLOG").contents
+
+
+def read_segments(
+    installation: Installation, inventory: Inventory, segments: Sequence[Segment], *kinds: str
+) -> Read:
+    """Read records of the resource managers `kinds` of `segments`, which follow each other on
+    one timeline.
 
     They are read through links, since pg_waldump wants them in one folder, without `.partial`.
+    Raises FileNotFoundError when one was moved into the archive meanwhile: look again then.
     """
     with tempfile.TemporaryDirectory(prefix="naru-wal-") as folder:
         names = []
@@ -65,11 +82,13 @@ def dump(installation: Installation, inventory: Inventory, segments: Sequence[Se
             Path(folder, name).symlink_to(inventory.paths[segment])
             names.append(str(Path(folder, name)))
         done = run(
-            [installation.tool("pg_waldump"), "--rmgr=Transaction", "--rmgr=XLOG",
+            [installation.tool("pg_waldump"), *(f"--rmgr={kind}" for kind in kinds),
              names[0], *([names[-1].rpartition("/")[2]] if len(names) > 1 else [])],
             seconds=_SECONDS, env={"TZ": "UTC", "LC_ALL": "C"}, check=False,
         )  # fmt: skip
-    return parse(done.stdout, done.stderr)
+    for segment in segments:
+        inventory.paths[segment].stat()
+    return Read(done.stdout, parse(done.stdout, done.stderr))
 
 
 def parse(stdout: str, stderr: str) -> Contents:
@@ -146,13 +165,25 @@ def stop_of(target: Target, contents: Contents) -> Lsn | None:
     return None
 
 
-def received_until(installation: Installation, inventory: Inventory) -> Lsn:
-    """Where the WAL that has arrived ends; 0/0 when there is none."""
+@dataclass(frozen=True, order=True)
+class Arrival:
+    """How far WAL has got: a later timeline is further than any position of an earlier one."""
+
+    timeline: int
+    lsn: Lsn
+
+    def __str__(self) -> str:
+        return f"{self.lsn} of timeline {self.timeline}"
+
+
+def received_until(installation: Installation, inventory: Inventory) -> Arrival:
+    """Where the WAL that has arrived ends; 0/0 of timeline 0 when there is none."""
     last = inventory.newest
     if last is None:
-        return Lsn(0)
+        return Arrival(0, Lsn(0))
     end: Lsn | None = None
     with contextlib.suppress(FileNotFoundError):  # it was moved into the archive meanwhile
         end = dump(installation, inventory, [last]).end
     beginning = Lsn(last.number * inventory.size)
-    return Lsn(beginning + inventory.size) if end is None else max(end, beginning)
+    valid = Lsn(beginning + inventory.size) if end is None else max(end, beginning)
+    return Arrival(last.timeline, valid)

@@ -116,6 +116,39 @@ def list_backups(spec: SpecOption = None, json: JsonOption = False) -> None:
         talk.say(f"the last backup by schedule failed: {schedule['trouble']}")
 
 
+def losses(
+    table: Annotated[str, typer.Argument(help="A table of the service, as schema.table.")],
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="MOMENT", help="By default since the newest backup."),
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", help="By default the service's database.")
+    ] = None,
+    spec: SpecOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find which transactions deleted rows of a table, in the WAL that was received.
+
+    The largest first. `naru service restore --before-xid` brings back the moment before one.
+    """
+    from naru.backup import find_losses, target_of
+
+    environment = with_backups(spec)
+    backups, service = environment.backups, environment.service.writer(database)
+    zone = environment.spec.service.timezone
+    begin = target_of(time=since, zone=zone).at if since is not None else None
+    found = find_losses(backups, service, table, begin)
+    if json:
+        talk.put_json([one.to_json() for one in found])
+        return
+    for one in found:
+        at = f"{one.at.astimezone(backups.zone):%Y-%m-%d %H:%M:%S.%f%z}"
+        talk.put(f"{one.rows}\trows\ttransaction {one.xid}\t{at}")
+    if not found:
+        talk.say(f"no committed transaction in that WAL deleted rows of {table}")
+
+
 def _table(found: tuple[Backup, ...], backups: Backups) -> Table:
     table = Table("backup", "name", "kind", "ended", "bytes", "timeline", "state", box=None)
     obsolete = backups.barman.obsolete()

@@ -62,6 +62,9 @@ def run_drill(
 
     drills = list(DRILLS.values()) if name == "all" else [find_drill(name)]
     wanted, file = spec_of(spec)
+    if name == "all" and not wanted.backup.enabled:
+        talk.say("accident is left out: backups are switched off")
+        drills = [drill for drill in drills if drill.name != "accident"]
     stages = _Stages(wanted, state_folder(file), clients, rate)
     for drill in drills:
         talk.say(f"{drill.name}: {drill.fault}; promised: {drill.promise}")
@@ -167,7 +170,23 @@ def _lines(verdict: DrillVerdict) -> list[tuple[str, str]]:
         ("unknown", unknown),
         ("lost", _count(verdict.lost)),
         ("duplicated", _count(verdict.duplicated)),
+        *_figures(verdict),
     ]
+
+
+def _figures(verdict: DrillVerdict) -> list[tuple[str, str]]:
+    """Figures that this drill alone has."""
+    found = []
+    for name, value in verdict.details.items():
+        if isinstance(value, int | float) and name != "at":
+            words, _, unit = name.rpartition("_")
+            measured = unit in _UNITS
+            what = (words if measured else name).replace("_", " ")
+            found.append((what, f"{value:g} {_UNITS[unit]}" if measured else str(value)))
+    return found
+
+
+_UNITS = {"seconds": "s", "ms": "ms"}
 
 
 def _with_unit(value: float | None, unit: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Run the highly available service.", no_args_is_help=True)
 app.add_typer(backup.app, name="backup")
 app.command("backups")(backup.list_backups)
+app.command()(backup.losses)
 app.command()(restore.restore)
 app.add_typer(restore.app, name="restored")
 

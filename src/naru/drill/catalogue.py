@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from naru.drill import consumer, crash, election, nodes, planned
+from naru.drill import accident, consumer, crash, election, nodes, planned
 from naru.drill.stage import Stage, workload_on
 from naru.drill.strike import Struck, measure
 from naru.drill.verdict import DrillVerdict, Promise
@@ -101,6 +101,12 @@ _ALL = (
         "kill -9 of the primary's postmaster while a logical consumer follows",
         Promise(seconds=5.0, failover=True),
         consumer.run,
+    ),
+    _special(
+        "accident",
+        "rows deleted by mistake under load; found in the WAL, restored beside, brought back",
+        Promise(errors=0, stall=2.0, failover=False),
+        accident.run,
     ),
     # Last: for some seconds afterwards Patroni's view of the election may be an old one.
     _drill(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from naru.drill.business import LEDGER_ALONE, Business
 from naru.drill.keep import keep_series
 from naru.drill.ledger import clean, prepare
 from naru.drill.settings import WorkloadSettings
@@ -42,8 +43,9 @@ class Stage:
 
 
 @contextmanager
-def workload_on(stage: Stage, name: str) -> Iterator[Workload]:
-    """The ledger alone, through the pool, to the service's own database, as its user.
+def workload_on(stage: Stage, name: str, business: Business = LEDGER_ALONE) -> Iterator[Workload]:
+    """The ledger, alone or with `business`, through the pool, to the service's own database, as
+    its user.
 
     The ledger is taken away afterwards if it was made here, and every row accounted for.
     """
@@ -60,6 +62,7 @@ def workload_on(stage: Stage, name: str) -> Iterator[Workload]:
             run=f"{name} {time.time():.0f}",
             clients=stage.clients,
             rate=stage.rate,
+            business=business,
         ),
     )
     try:

@@ -8,13 +8,13 @@ self-managed server with none of this.
 from __future__ import annotations
 
 from naru.service.cluster import Service
-from naru.service.election import clear_keys, read_keys, restore_keys
+from naru.service.election import read_keys, restore_keys
 from naru.service.haproxy import Endpoint
-from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Layout, Node
+from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Node
 from naru.service.protection import Protection, ProtectionFacts, judge
 from naru.service.restart import Restarted, RestartPlan, plan_restart, restart
 from naru.service.standalone import Standalone
-from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus, is_primary
+from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
 from naru.service.switchover import Switchover, SwitchoverPlan, plan_switchover, switch_over
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "SUPERUSER",
     "Endpoint",
     "EtcdStatus",
-    "Layout",
     "Member",
     "MemberStatus",
     "Node",
@@ -36,8 +35,6 @@ __all__ = [
     "Standalone",
     "Switchover",
     "SwitchoverPlan",
-    "clear_keys",
-    "is_primary",
     "judge",
     "plan_restart",
     "plan_switchover",

@@ -1,4 +1,4 @@
-"""What a cluster has in its election's store (etcd): read, taken away, put back."""
+"""What a cluster has in its election's store (etcd): read, and put back."""
 
 from __future__ import annotations
 
@@ -22,17 +22,12 @@ def read_keys(layout: Layout) -> dict[str, str]:
     return {_plain(one["key"]): _plain(one.get("value", "")) for one in answer.get("kvs", ())}
 
 
-def clear_keys(layout: Layout) -> None:
-    """Take all keys away: the members, when they start, found a new cluster."""
-    _call(layout, "deleterange", _range(layout))
-
-
 def restore_keys(
     layout: Layout, keys: Mapping[str, str], *, only: tuple[str, ...] | None = None
 ) -> None:
     """Put back what `read_keys` gave, without what only a running cluster has, and no others;
     with `only` nothing but those."""
-    clear_keys(layout)
+    _call(layout, "deleterange", _range(layout))
     prefix = _prefix(layout)
     for key, value in keys.items():
         name = key.removeprefix(prefix)
