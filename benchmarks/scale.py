@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from _kit import Naru, Pair, servers
+from _kit import Naru, Pair, server_cpu, servers
 from many_tables import fill as make_tables
 
 from naru.postgres import connect, fetch_value
@@ -26,8 +26,9 @@ CREATE TABLE one (id bigint PRIMARY KEY, account int NOT NULL, email text NOT NU
     amount numeric(12, 2), made timestamptz NOT NULL, note text)
 """
 _ROWS = """
-INSERT INTO one SELECT n, (n * 7919) % 100003, md5(n::text) || '@example.com', n % 1000000 / 100.0,
-    timestamptz '2024-01-01' + n * interval '1 second', repeat(md5('n' || n), 2)
+INSERT INTO one SELECT n, (n::int8 * 7919) %% 100003, md5(n::text) || '@example.com',
+    n %% 1000000 / 100.0, timestamptz '2024-01-01' + n * interval '1 second',
+    repeat(md5('n' || n), 2)
 FROM generate_series(%s::int, %s::int) n
 """
 _SIZE = "SELECT pg_database_size(current_database())"
@@ -49,16 +50,21 @@ class Line:
     build: float
     """What is left of keys and indexes after the copy."""
     client_cpu: float
+    server_cpu: float
+    """Of both servers. On a busy machine it tells more than the clock."""
     memory: int
     """The largest process of naru's."""
     compare: float
+    compare_cpu: float
+    """Of the source, which is compared with itself, and so of both sides."""
 
     def __str__(self) -> str:
         return (
             f"{self.what:<10} {self.megabytes:8.0f} MB {self.tables:6} tables {self.jobs} workers:"
             f" start {self.start:6.1f} s (copy {self.copy:.1f}, build {self.build:.1f}),"
-            f" naru's CPU {self.client_cpu:.1f} s, memory {self.memory >> 20} MB,"
-            f" compare {self.compare:.1f} s"
+            f" CPU of naru {self.client_cpu:.1f} s, of servers {self.server_cpu:.1f} s,"
+            f" memory {self.memory >> 20} MB,"
+            f" compare {self.compare:.1f} s, CPU of servers {self.compare_cpu:.1f} s"
         )
 
 
@@ -70,17 +76,18 @@ def measure(pair: Pair, what: str, jobs: int) -> Line:
         tables = int(fetch_value(connection, "SELECT count(*) FROM pg_stat_user_tables"))
     line = Line(
         what, round(megabytes, 1), tables, jobs, round(run.seconds, 2), run.steps["copy"],
-        run.steps["indexes"], round(run.cpu, 2), run.memory, seconds_to_compare(pair, jobs),
+        run.steps["indexes"], round(run.cpu, 2), round(run.server_cpu, 2), run.memory,
+        *seconds_to_compare(pair, jobs),
     )  # fmt: skip
     print(f"{line}; load {run.load:.1f}", file=sys.stderr, flush=True)
     return line
 
 
-def seconds_to_compare(pair: Pair, jobs: int) -> float:
-    """The source with itself, which reads and hashes as much as with a copy."""
-    began = time.monotonic()
+def seconds_to_compare(pair: Pair, jobs: int) -> tuple[float, float]:
+    """The source with itself, which reads and hashes as much as with a copy; and its CPU."""
+    began, before = time.monotonic(), server_cpu(pair)
     compare(pair.source, pair.source, options=Options(jobs=jobs))
-    return round(time.monotonic() - began, 2)
+    return round(time.monotonic() - began, 2), round(server_cpu(pair) - before, 2)
 
 
 def grow(pair: Pair, last: int, rows: int) -> None:

@@ -88,7 +88,7 @@ def test_a_switch_that_is_killed_lets_clients_go_on(
     with pooler_of(made, server_folder / "pool-killed") as pooler:
         with clients_of(made, pooler, tmp_path / "work") as workload:
             made.start()
-            before = catalogs(made.old, made.database)
+            before, there = (catalogs(one, made.database) for one in (made.old, made.new))
             for step in PAUSE:
                 _killed(made, "cutover", "--yes", *options_of(pooler), where=f"pause {step}")
                 wait_for_writes(workload, 30)
@@ -96,6 +96,7 @@ def test_a_switch_that_is_killed_lets_clients_go_on(
                     _guard_is_done(record)
                     assert record.at == "source", step
                     assert catalogs(made.old, made.database) == before, step
+                    assert catalogs(made.new, made.database) == there, step
                     assert not pooler.control.observe(made.database).paused, step
             _killed(made, "cutover", "--yes", *options_of(pooler), where="committed")
             wait_for_writes(workload, 30)

@@ -107,7 +107,9 @@ def _forget(made: Shop) -> None:
 def let_in(made: Shop) -> None:
     """What the page says, on both sides, and a password for the login."""
     administer(made.old, statements("source", "Always"), "shop")
-    administer(made.old, statements("source", "Below version 16"), "shop")
+    older = made.old.installation.major < 16
+    subscribing = "Below version 16" if older else "From version 16 on"
+    administer(made.old, statements("source", subscribing), "shop")
     administer(made.new, statements("target", "Always"))
     give_password(made)
 

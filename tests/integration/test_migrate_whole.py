@@ -141,7 +141,7 @@ def test_a_pause_that_misses_its_deadline_changes_nothing(
         with clients_of(made, pooler, tmp_path / "work") as workload:
             made.start()
             with made.record() as record:
-                before = catalogs(made.old, made.database)
+                before, there = (catalogs(one, made.database) for one in (made.old, made.new))
                 with connect(client, purpose="holder", prepare=False, autocommit=False) as holder:
                     holder.execute("SELECT 1")
                     began = time.time()
@@ -151,6 +151,7 @@ def test_a_pause_that_misses_its_deadline_changes_nothing(
                     assert workload.errors_within(began, time.time()) == 0
                     assert record.at == "source"
                 assert catalogs(made.old, made.database) == before
+                assert catalogs(made.new, made.database) == there
                 _must_be_same(made.switcher(record, pooler).cross())
     verdict = judge(made.target, tmp_path / "work", "work")
     assert (verdict.failed, verdict.lost, verdict.duplicated) == (0, 0, 0)
