@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from naru.migrate._wording import listed, quoted
+from naru.migrate._wording import listed
 from naru.migrate.facts import SHOWN, Facts, Names
 from naru.migrate.findings import Finding, found, lacking
+from naru.migrate.names import quoted
 from naru.migrate.ownership import Owner
 from naru.migrate.subscription import substitute_script
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from naru.migrate._wording import listed, quoted
+from naru.migrate._wording import listed
 from naru.migrate.facts import SHOWN, Facts, Names
 from naru.migrate.findings import Finding, found
 from naru.migrate.identity import TableIdentity, is_usable
+from naru.migrate.names import quoted
 
 
 def identities(facts: Facts) -> Iterator[Finding]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from naru.migrate._wording import amount, quoted
+from naru.migrate._wording import amount
 from naru.migrate.facts import Facts
 from naru.migrate.findings import Finding, found
+from naru.migrate.names import quoted
 
 _SLOTS_NEEDED = 1
 _MINUTE = 60

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from naru.migrate._wording import listed, quoted
+from naru.migrate._wording import listed
 from naru.migrate.facts import Extension, Facts, Server
 from naru.migrate.findings import Finding, found, lacking
+from naru.migrate.names import quoted
 
 
 def server(facts: Facts) -> Iterator[Finding]:

@@ -1,8 +1,6 @@
-"""How findings name amounts, lists and identifiers."""
+"""How findings name amounts and lists."""
 
 from __future__ import annotations
-
-from psycopg import sql
 
 from naru.migrate.facts import Names
 
@@ -21,8 +19,3 @@ def amount(count: float) -> str:
             return f"{count:,.0f} {unit}"
         count /= 1024
     return f"{count:,.0f} TB"
-
-
-def quoted(*names: str) -> str:
-    """An identifier as SQL writes it."""
-    return sql.Identifier(*names).as_string()

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from psycopg import sql
 
+from naru.migrate.names import quoted
 from naru.postgres import Connection, fetch_all, fetch_one, fetch_value
 
 
@@ -127,10 +128,6 @@ def open_again(connection: Connection, grants: Iterable[Sequence[Any]]) -> list[
         revoke = sql.SQL("REVOKE CONNECT ON DATABASE {} FROM {}")
         texts.append(revoke.format(database, sql.Identifier(me)))
     return texts
-
-
-def quoted(name: str) -> str:
-    return sql.Identifier(name).as_string()
 
 
 def _names(connection: Connection) -> tuple[sql.Identifier, str]:

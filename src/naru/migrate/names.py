@@ -54,3 +54,8 @@ class Relation:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
+
+
+def quoted(*names: str) -> str:
+    """An identifier as SQL writes it."""
+    return sql.Identifier(*names).as_string()
