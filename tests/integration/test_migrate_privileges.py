@@ -268,6 +268,9 @@ def test_what_only_superusers_can_make_is_told_before_and_left_out(shop: Shop) -
         CREATE EVENT TRIGGER noting ON ddl_command_end EXECUTE FUNCTION public.noted();
         ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO shop_app;
         CREATE FUNCTION app.raw(text) RETURNS text LANGUAGE internal AS 'textin';
+        CREATE TABLE app.boss (id int PRIMARY KEY);
+        ALTER TABLE app.report FORCE ROW LEVEL SECURITY;
+        GRANT pg_monitor TO shop_app;
         """,
         "shop",
     )
@@ -275,12 +278,20 @@ def test_what_only_superusers_can_make_is_told_before_and_left_out(shop: Shop) -
     for code, name in (
         ("blocking target.extension-refused", "pg_visibility"),
         ("blocking target.superuser-object", "function app.raw()"),
+        ("blocking target.forced-row-security", "app.report"),
+        ("blocking source.table-owner", "app.boss"),
+        ("warning target.membership", "shop_app"),
         ("warning target.event-trigger", "noting"),
         ("warning target.default-privileges", "postgres"),
         ("warning target.superuser-owner", "postgres"),
     ):
         assert f"{code} {name}" in told, told
-    administer(shop.old, "DROP EXTENSION pg_visibility; DROP FUNCTION app.raw", "shop")
+    administer(
+        shop.old,
+        "DROP EXTENSION pg_visibility; DROP FUNCTION app.raw; DROP TABLE app.boss;"
+        " ALTER TABLE app.report NO FORCE ROW LEVEL SECURITY",
+        "shop",
+    )
     shop.naru("start")
     with connect(shop.target, purpose="test") as connection:
         assert fetch_all(connection, "SELECT evtname FROM pg_event_trigger") == []
