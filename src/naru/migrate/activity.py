@@ -34,8 +34,12 @@ def not_synchronised(connection: Connection) -> tuple[str, ...]:
     rows = fetch_all(
         connection,
         """
-        SELECT srrelid::regclass::text FROM pg_catalog.pg_subscription_rel r
-        JOIN pg_catalog.pg_subscription s ON s.oid = r.srsubid AND s.subenabled
+        SELECT DISTINCT srrelid::regclass::text FROM pg_catalog.pg_subscription_rel r
+        -- Until version 13 not everybody may read a subscription's OID itself.
+        JOIN pg_catalog.pg_stat_subscription v ON v.subid = r.srsubid
+        JOIN pg_catalog.pg_subscription s ON s.subname = v.subname AND s.subenabled
+         AND s.subdbid = (SELECT oid FROM pg_catalog.pg_database
+                          WHERE datname = pg_catalog.current_database())
         WHERE r.srsubstate <> 'r' AND starts_with(s.subname, 'naru_') ORDER BY 1 LIMIT 20
         """,
     )

@@ -142,7 +142,7 @@ def _interrupted(channels: Sequence[ChannelLag]) -> bool:
 _SUBSCRIPTIONS = """
 SELECT s.subslotname, s.subenabled, w.pid IS NOT NULL, {errors}
   FROM pg_catalog.pg_subscription s
-  LEFT JOIN pg_catalog.pg_stat_subscription w ON w.subid = s.oid AND w.relid IS NULL
+  LEFT JOIN pg_catalog.pg_stat_subscription w ON {same} AND w.relid IS NULL
         AND pg_catalog.to_jsonb(w) ->> 'leader_pid' IS NULL
  WHERE s.subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
    AND s.subslotname IS NOT NULL
@@ -156,8 +156,12 @@ _ERRORS = (
 
 def _channels(role: Role, origin: _Link, other: _Link) -> Iterator[ChannelLag]:
     with other[0].explained("reading the subscriptions"):
-        counted = other[1].info.server_version >= 150000
-        statement = sql.SQL(_SUBSCRIPTIONS).format(errors=sql.SQL(_ERRORS if counted else "0"))
+        version = other[1].info.server_version
+        statement = sql.SQL(_SUBSCRIPTIONS).format(
+            errors=sql.SQL(_ERRORS if version >= 150000 else "0"),
+            # Until version 13 not everybody may read a subscription's OID.
+            same=sql.SQL("w.subid = s.oid" if version >= 140000 else "w.subname = s.subname"),
+        )
         subscriptions = fetch_all(other[1], statement)
     with origin[0].explained("reading the slots"):
         slots = {row[0]: row[1:] for row in fetch_all(origin[1], query("lag.sql"))}
