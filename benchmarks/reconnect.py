@@ -50,7 +50,7 @@ GRANT USAGE ON SEQUENCE note_id_seq TO client
 
 @dataclass
 class Client:
-    """One application that connects by itself; `commits` and `errors` are times of a clock."""
+    """One application that connects by itself; `commits` and `errors` are seconds since the epoch."""
 
     number: int
     conninfo: str
@@ -64,7 +64,7 @@ class Client:
                 with psycopg.connect(self.conninfo, autocommit=True) as connection:
                     self._write(connection)
             except psycopg.Error as error:
-                self.errors.append((time.monotonic(), error.sqlstate or type(error).__name__))
+                self.errors.append((time.time(), error.sqlstate or type(error).__name__))
                 self.over.wait(RETRY_SECONDS)
 
     def _write(self, connection: psycopg.Connection) -> None:
@@ -73,12 +73,12 @@ class Client:
                 "INSERT INTO note (client, number) VALUES (%s, %s)",
                 [self.number, len(self.commits)],
             )
-            self.commits.append(time.monotonic())
+            self.commits.append(time.time())
 
 
-def outage(client: Client, began: float) -> float:
-    """Milliseconds between this client's commits around the switch that began at `began`."""
-    times = [at for at in client.commits if began - 1 <= at <= began + AROUND_SECONDS]
+def outage(client: Client, began: float, ended: float) -> float:
+    """Milliseconds between this client's commits around a switch, at their longest."""
+    times = [at for at in client.commits if began - 1 <= at <= ended + AROUND_SECONDS]
     return 1000 * max((after - before for before, after in pairwise(times)), default=0.0)
 
 
@@ -97,11 +97,12 @@ class Seen:
 
 def switch(record: Record, clients: list[Client]) -> Seen:
     """One switch, and what the clients saw of it."""
-    began = time.monotonic()
     before = [len(one.errors) for one in clients]
     crossing = Switcher(record, (), Limits()).cross(verify=False)
     time.sleep(AROUND_SECONDS)
-    outages = [outage(one, began) for one in clients]
+    began = record.run.events("cutover.pause")[-1].at
+    ended = record.run.events("cutover.resume")[-1].at
+    outages = [outage(one, began, ended) for one in clients]
     catch_up(record)
     errors = [len(one.errors) - count for one, count in zip(clients, before, strict=True)]
     return Seen(
