@@ -50,7 +50,7 @@ GRANT USAGE ON SEQUENCE note_id_seq TO client
 
 @dataclass
 class Client:
-    """One application that connects by itself; `commits` and `errors` are seconds since the epoch."""
+    """One application that connects by itself; its times are seconds since the epoch."""
 
     number: int
     conninfo: str
