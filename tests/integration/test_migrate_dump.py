@@ -6,11 +6,12 @@ import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
 
-from naru.errors import RefusedError
+from naru.errors import RefusedError, StoppedError
 from naru.journal import Journal
 from naru.lab.creativity import create
 from naru.migrate import (
@@ -20,6 +21,7 @@ from naru.migrate import (
     RestoreOptions,
     dump_databases,
 )
+from naru.migrate.dump_manifest import Contents
 from naru.migrate.restore_proof import prove_rows
 from naru.postgres import Dsn, LocalServer, connect, fetch_value
 from naru.verify import compare
@@ -153,13 +155,23 @@ def test_a_changed_row_is_found_without_the_source(
     assert [text.split()[1] for text in one.sequences] == ["public.users_id_seq"]
 
 
-def test_several_databases_come_across_in_one_folder(
+def test_several_databases_come_across_in_one_folder_also_when_cut_off_at_the_last(
     source: Dsn, target: Dsn, tmp_path: Path
 ) -> None:
     options = DumpOptions(databases=(DATABASE, SECOND), rows="hashes", compress="none", jobs=1)
     manifest = dump_databases(source, tmp_path / "both", options)
     assert [one.name for one in manifest.databases] == [DATABASE, SECOND]
     verify = RestoreOptions(create=True, verify=source, jobs=1)
+
+    def stopping(contents: Contents, target: Dsn, **named: Any) -> object:
+        if target.database == SECOND:
+            raise StoppedError("cut off")
+        return prove_rows(contents, target, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("naru.migrate.restore_run.prove_rows", stopping)
+        with pytest.raises(StoppedError):
+            restored(tmp_path / "both", target, tmp_path, verify)
     both = restored(tmp_path / "both", target, tmp_path, verify)
     assert [(one.name, one.created, one.proven) for one in both] == [
         (DATABASE, True, True),

@@ -180,7 +180,7 @@ def test_a_table_that_is_locked_while_pg_dump_is_at_it_is_named_too(
             client.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
             write_archive(*values, **named)
 
-        monkeypatch.setattr("naru.migrate.dump.write_archive", locking)
+        monkeypatch.setattr("naru.migrate.dump_one.write_archive", locking)
         with pytest.raises(DeadlineError, match=r"slow report\) holds public\.users"):
             dump_databases(source, tmp_path / "one", DumpOptions(lock_seconds=0.3))
     assert list(tmp_path.iterdir()) == []

@@ -81,8 +81,15 @@ class Restore:
         return tasks
 
     def perform(self, journal: Journal) -> list[RestoredDatabase]:
-        """Check, restore every database, and hold each against the dump."""
-        return [RestoreRun(task, journal, self._observer).perform() for task in self.check()]
+        """Check, restore every database, and hold each against the dump.
+
+        Only when all are there does any of them forget what was restored into it.
+        """
+        runs = [RestoreRun(task, journal, self._observer) for task in self.check()]
+        restored = [run.perform() for run in runs]
+        for run, one in zip(runs, restored, strict=True):
+            run.close(one)
+        return restored
 
     def _content(self) -> Content:
         wanted, have = self._options.content, self.manifest.content

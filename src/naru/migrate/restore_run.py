@@ -80,17 +80,20 @@ class RestoreRun:
         self._statements: list[Statement] | None = None
 
     def perform(self) -> RestoredDatabase:
-        """Do what is not done yet, prove it, and leave nothing of ours in the target."""
+        """Do what is not done yet, and prove it; `close` is still to come."""
         private_folder(self._work)
         self._perform([Step("database", "database", self._database)])
         with self._alone() as connection:
             end_leftovers(self._work)
             self._perform(self._steps(connection))
-            restored = self._prove()
+            return self._prove()
+
+    def close(self, restored: RestoredDatabase) -> None:
+        """Leave nothing of ours in the target: from here on nothing goes on."""
+        with self._alone() as connection:
             drop_marker(connection)
         self._run.end("restored" if restored.proven else "differs")
         shutil.rmtree(self._work, ignore_errors=True)
-        return restored
 
     def _steps(self, connection: Connection) -> list[Step]:
         rows = [
