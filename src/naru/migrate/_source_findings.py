@@ -33,7 +33,8 @@ def server(facts: Facts) -> Iterator[Finding]:
             "source.wal-level",
             name,
             f"wal_level is {level}",
-            "ALTER SYSTEM SET wal_level = 'logical'; then restart the server",
+            "ALTER SYSTEM SET wal_level = 'logical'; then restart the server; or, where writes may"
+            " rest meanwhile, go by dump: naru migrate dump",
         )
     yield from _room(facts)
 
