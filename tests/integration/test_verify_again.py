@@ -19,7 +19,17 @@ from psycopg import sql
 from naru.errors import NotPermittedError
 from naru.postgres import Dsn, LocalServer, connect, fetch_value
 from naru.system import wait_until
-from naru.verify import Ledger, Options, TableVerdict, Verdict, certify, compare
+from naru.verify import (
+    Ledger,
+    Options,
+    TableVerdict,
+    Verdict,
+    certify,
+    compare,
+    memory,
+    relations,
+)
+from naru.verify.descent import Totals
 from naru.verify.standing import Standing
 
 pytestmark = pytest.mark.integration
@@ -97,16 +107,17 @@ def settle(pair: Pair, table: str = "t11", changes: int = 500) -> None:
         counted(dsn, table, changes)
 
 
-CHANGES = {
-    "an update": "UPDATE t05 SET note = note WHERE id = 1",
-    "an insert": "INSERT INTO t05 VALUES (501, 'x')",
-    "a delete": "DELETE FROM t05 WHERE id = 1",
-    "truncation": "TRUNCATE t05",
-    "a rewrite": "ALTER TABLE t05 ALTER note TYPE varchar(90)",
-    "a new column": "ALTER TABLE t05 ADD more int DEFAULT 7",
-    "a new table of the name": "DROP TABLE t05; CREATE TABLE t05 (id int PRIMARY KEY, note text)",
-    "what was rolled back": "BEGIN; UPDATE t05 SET note = ''; ROLLBACK",
-}
+CHANGES = (
+    "UPDATE {0} SET note = note WHERE id = 1",
+    "INSERT INTO {0} VALUES (501, 'x')",
+    "DELETE FROM {0} WHERE id = 1",
+    "TRUNCATE {0}",
+    "ALTER TABLE {0} ALTER note TYPE varchar(90)",
+    "ALTER TABLE {0} ADD more int DEFAULT 7",
+    "ALTER TABLE {0} RENAME note TO line",
+    "DROP TABLE {0}; CREATE TABLE {0} (id int PRIMARY KEY, note text)",
+    "BEGIN; UPDATE {0} SET note = ''; ROLLBACK",
+)
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
@@ -114,14 +125,17 @@ def test_whatever_changes_a_table_makes_it_due(pair: Pair, ledger: Ledger, side:
     settle(pair)
     assert len(read(again(pair, ledger))) == TABLES
     assert read(again(pair, ledger)) == []
-    for change in CHANGES.values():
-        for dsn in (pair.source, pair.target):
-            on(dsn, f"DROP TABLE t05; {TABLE.format('t05')}")
-        settle(pair, "t05")
-        assert read(again(pair, ledger)) == ["t05"]
-        assert read(again(pair, ledger)) == []
-        on(getattr(pair, side), change)
-        wait_until(lambda: read(again(pair, ledger)) == ["t05"], change, 60)
+    for number, change in enumerate(CHANGES):
+        on(getattr(pair, side), change.format(f"t{number:02}"))
+    due: set[str] = set()
+    wanted = {f"t{number:02}" for number in range(len(CHANGES))}
+
+    def all_due() -> bool:
+        due.update(read(again(pair, ledger)))
+        return due >= wanted
+
+    wait_until(all_due, "all changes to be counted", 60)
+    assert due == wanted
 
 
 def test_what_a_table_reads_as_may_change_without_it(pair: Pair, ledger: Ledger) -> None:
@@ -297,3 +311,57 @@ def test_state_that_cannot_be_kept_is_told(pair: Pair, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotPermittedError, match="cannot be kept"):
         Ledger.in_folder(tmp_path / "file")
+
+
+def test_a_big_table_goes_on_with_the_parts_that_are_left(
+    pair: Pair, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for dsn in (pair.source, pair.target):
+        on(dsn, "CREATE TABLE whole (id int PRIMARY KEY, note text);"
+           "INSERT INTO whole SELECT n, repeat('x', 200) FROM generate_series(1, 3000) AS n;"
+           "UPDATE t00 SET note = note WHERE id = 1")  # fmt: skip
+    with connect(pair.source, purpose="test") as connection:
+        pages = fetch_value(connection, "SELECT pg_relation_size('whole') / 8192")
+    settle(pair, "whole", 3000)
+    monkeypatch.setattr(relations, "PART_PAGES", 1)
+    monkeypatch.setattr(memory, "EVERY", 0.0)
+    read: list[object] = []
+    keep, stop_at = memory.Memory.keep, [40]
+
+    def keeping(self: memory.Memory, part: relations.Part, totals: Totals) -> None:
+        keep(self, part, totals)
+        read.append(part)
+        if len(read) == stop_at[0]:
+            raise InterruptedError
+
+    monkeypatch.setattr(memory.Memory, "keep", keeping)
+    options = replace(AGAIN, again=False, tables=("whole",))
+
+    def stopped_and_resumed(change: str = "", changes: int = 0) -> tuple[int, Verdict]:
+        """How many parts are read when a comparison that was stopped goes on; what it finds."""
+        stop_at[0] = 40
+        read.clear()
+        with pytest.raises(InterruptedError):
+            compare(pair.source, pair.target, options=options, ledger=ledger)
+        if change:
+            on(pair.target, change)
+            counted(pair.target, "whole", changes)
+        stop_at[0] = 0
+        read.clear()
+        resumed = replace(options, resume=True)
+        verdict = compare(pair.source, pair.target, options=resumed, ledger=ledger)
+        return len(read), verdict
+
+    left, verdict = stopped_and_resumed()
+    assert verdict.same, verdict.to_json()
+    assert verdict.rows == 3000
+    assert 0 < left <= 2 * pages - 40
+    on(pair.target, "UPDATE whole SET note = 'y' WHERE id IN (1, 1500, 3000)")
+    counted(pair.target, "whole", 3003)
+    left, verdict = stopped_and_resumed()
+    assert {row.key["id"] for row in verdict.tables[0].differences} == {1, 1500, 3000}
+    assert left <= 2 * pages - 40 + 2
+    change = "UPDATE whole SET note = repeat('x', 200) WHERE id IN (1, 1500, 3000)"
+    left, verdict = stopped_and_resumed(change, 3006)
+    assert verdict.same, verdict.to_json()
+    assert left >= pages, "the side that has changed is read anew"

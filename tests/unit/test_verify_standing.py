@@ -109,6 +109,18 @@ def test_progress_counts_both_sides_and_never_goes_back_on_true_estimates() -> N
     assert seen.last[:2] == (3000, 3000)
 
 
+def test_while_rows_are_looked_at_or_nothing_goes_on_progress_says_so() -> None:
+    seen = Seen()
+    progress = RowsProgress(seen, 1000, 2)
+    table = progress.table(1000)
+    with table.looking("s.t"):
+        assert seen.last[2] == "0 of 2 tables; looking at rows of s.t that differ"
+        progress.wait("source: 9 active sessions > 5")
+        assert seen.last[2] == "waits: source: 9 active sessions > 5"
+        progress.wait(None)
+    assert seen.last[2] == "0 of 2 tables"
+
+
 def test_a_wrong_estimate_moves_the_total_as_soon_as_it_is_known() -> None:
     seen = Seen()
     progress = RowsProgress(seen, 2000, 2)

@@ -32,7 +32,7 @@ class CertifiedSide:
 class CertifiedTable:
     """One table; `findings` name rows that differ, not always all of them.
 
-    `compared_at` is in seconds since the epoch; `earlier` says that it was not in this run.
+    `compared_at` is in seconds since the epoch; `earlier` says that it was before this run.
     """
 
     name: str

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from naru.postgres import Connection
 from naru.verify.hashing import Agreement
 from naru.verify.ledger import Earlier, Ledger
+from naru.verify.memory import Memory
 from naru.verify.merging import merge
 from naru.verify.options import Options
 from naru.verify.relations import Relation, Types, relations
@@ -133,10 +135,26 @@ class Agenda:
                 source, target = (found.get(entry.name) for found in details)
                 yield Item(entry, source, target, standings.get(entry.name))
 
-    def note(self, item: Item, verdict: TableVerdict) -> None:
-        """Keep a result for later runs."""
-        if self._ledger and item.standings and not verdict.reason:
-            self._ledger.note(verdict, self._terms, *item.standings)
+    def memories(self, item: Item) -> tuple[Memory, ...]:
+        """What is remembered of both sides while a table is read; empty without a ledger."""
+        if self._ledger is None or item.standings is None:
+            return ()
+        sides = zip(self._sides, item.standings, strict=True)
+        return tuple(self._memory(self._ledger, item.entry.name, *side) for side in sides)
+
+    def _memory(self, ledger: Ledger, table: str, side: Side, now: Standing) -> Memory:
+        goes_on = self._options.resume or self._options.again
+        before = ledger.half(table, side.name, self._terms) if goes_on else None
+        if before and not stood_still(before.standing, now):
+            before = None
+        save = partial(ledger.keep_half, table, side.name, self._terms)
+        return Memory(now, before, save)
+
+    def note(self, verdict: TableVerdict, memories: Sequence[Memory]) -> None:
+        """Keep a result for later runs, as of when reading began on each side."""
+        if self._ledger and memories and not verdict.reason:
+            source, target = (memory.standing for memory in memories)
+            self._ledger.note(verdict, self._terms, source, target)
 
     def end(self) -> None:
         """The run has come to its end."""

@@ -17,6 +17,7 @@ _HASHES = {
 
 def certify(verdict: Verdict, source: Dsn, target: Dsn) -> Certificate:
     """What the certificate of this comparison says."""
+    earlier = {table.table for table in verdict.carried}
     return Certificate(
         same=verdict.same,
         sentence=_sentence(verdict),
@@ -24,7 +25,7 @@ def certify(verdict: Verdict, source: Dsn, target: Dsn) -> Certificate:
         seconds=verdict.seconds,
         rows=verdict.rows,
         sides=(_side(verdict, "source", source), _side(verdict, "target", target)),
-        tables=tuple(_table(table) for table in verdict.tables),
+        tables=tuple(_table(table, earlier) for table in verdict.tables),
         others=tuple(_others(verdict)),
         findings=tuple(_findings(verdict)),
         method=tuple(_method(verdict)),
@@ -49,14 +50,14 @@ def _side(verdict: Verdict, role: str, dsn: Dsn) -> CertifiedSide:
     )  # fmt: skip
 
 
-def _table(table: TableVerdict) -> CertifiedTable:
+def _table(table: TableVerdict, earlier: set[str]) -> CertifiedTable:
     findings = [_row(row) for row in table.differences]
     findings += [f"pending: {_row(row)}" for row in table.pending]
     if table.reason:
         findings.append(table.reason)
     return CertifiedTable(
         table.table, table.rows, table.target_rows, table.same, table.found, tuple(findings),
-        table.compared_at, table.kept,
+        table.compared_at, table.table in earlier,
     )  # fmt: skip
 
 
@@ -110,12 +111,12 @@ def _method(verdict: Verdict) -> Iterator[str]:
         + (", ".join(str(one) for one in verdict.method["binary_types"]) or "none")
         + "; all others by their text under fixed settings"
     )
-    if verdict.kept and verdict.still_until is not None:
-        oldest = min(table.compared_at or 0.0 for table in verdict.kept)
+    if verdict.carried and verdict.still_until is not None:
+        oldest = min(table.compared_at or 0.0 for table in verdict.carried)
         yield (
-            f"{len(verdict.kept):,} tables marked as earlier were compared before this run, the"
-            f" first of them at {moment(oldest)}; in none of them had either server counted a"
-            f" change that was committed by {moment(verdict.still_until)}"
+            f"{len(verdict.carried):,} tables marked as earlier were read before this run, wholly"
+            f" or in part, the first of them at {moment(oldest)}; in none of them had either server"
+            f" counted a change that was committed by {moment(verdict.still_until)}"
         )
     for rule, says in verdict.method.get("equal", {}).items():
         columns = [column for column, name in verdict.loosened if name == rule]

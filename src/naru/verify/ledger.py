@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from naru.errors import NotPermittedError
 from naru.system import private_folder
+from naru.verify.memory import HalfRead
 from naru.verify.standing import Standing
 from naru.verify.verdict import TableVerdict
 
@@ -24,6 +25,9 @@ CREATE TABLE IF NOT EXISTS compared (
     pair TEXT NOT NULL, name TEXT NOT NULL, run INTEGER NOT NULL REFERENCES run,
     terms TEXT NOT NULL, at REAL NOT NULL, same INTEGER NOT NULL, source TEXT, target TEXT,
     verdict TEXT NOT NULL, PRIMARY KEY (pair, name));
+CREATE TABLE IF NOT EXISTS half (
+    pair TEXT NOT NULL, name TEXT NOT NULL, side TEXT NOT NULL, terms TEXT NOT NULL,
+    read TEXT NOT NULL, PRIMARY KEY (pair, name, side));
 """
 
 
@@ -124,6 +128,21 @@ class Ledger:
             int(verdict.same), json.dumps(source.to_json()), json.dumps(target.to_json()),
             json.dumps(shape),
         )  # fmt: skip
+
+        self._do("DELETE FROM half WHERE pair = ? AND name = ?", self._pair, verdict.table)
+
+    def half(self, table: str, side: str, terms: str) -> HalfRead | None:
+        """What was read of one side of a table whose comparison never ended."""
+        row = self._do(
+            "SELECT read FROM half WHERE pair = ? AND name = ? AND side = ? AND terms = ?",
+            self._pair, table, side, terms,
+        ).fetchone()  # fmt: skip
+        return HalfRead.from_json(row[0]) if row else None
+
+    def keep_half(self, table: str, side: str, terms: str, read: HalfRead) -> None:
+        """Keep what was read so far of one side of a table."""
+        self._do("INSERT OR REPLACE INTO half VALUES (?, ?, ?, ?, ?)",
+                 self._pair, table, side, terms, read.to_json())  # fmt: skip
 
     def close(self) -> None:
         """Close the file; harmless when called again."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from naru.system import Observer
 
@@ -21,6 +23,7 @@ class RowsProgress:
         self._tables = tables
         self._ended = 0
         self._waiting: str | None = None
+        self._looking: list[str] = []
 
     def table(self, estimate: int) -> TableProgress:
         """Begin to count a table of about `estimate` rows, which are among those expected."""
@@ -31,6 +34,12 @@ class RowsProgress:
         self._waiting = reason
         self.add(0, 0)
 
+    def look(self, table: str, *, ended: bool = False) -> None:
+        """Say that rows of a table are looked at one by one, or that this is over."""
+        with self._lock:
+            (self._looking.remove if ended else self._looking.append)(table)
+        self.add(0, 0)
+
     def add(self, halves: int, expected: int, *, ended: bool = False) -> None:
         """Note rows read, and by how much more or fewer there are than thought."""
         with self._lock:
@@ -39,6 +48,8 @@ class RowsProgress:
             self._ended += ended
             done, total = self._halves // 2, max(self._expected, self._halves) // 2
             detail = f"{self._ended:,} of {self._tables:,} tables"
+            if self._looking:
+                detail += f"; looking at rows of {self._looking[0]} that differ"
             if self._waiting:
                 detail = f"waits: {self._waiting}"
         # Equal figures would end the line, and rows that differ are still to be looked at.
@@ -66,6 +77,15 @@ class TableProgress:
             self._halves += rows
             more = max(self._expected, self._halves) - before
         self._whole.add(rows, more)
+
+    @contextmanager
+    def looking(self, table: str) -> Iterator[None]:
+        """While rows that differ are looked at, which counts no further row."""
+        self._whole.look(table)
+        try:
+            yield
+        finally:
+            self._whole.look(table, ended=True)
 
     def end(self) -> None:
         """The table is done: from here on it counts as what was read."""

@@ -18,6 +18,7 @@ from naru.verify.descent import (
     first_bits,
     next_step,
 )
+from naru.verify.memory import Memory
 from naru.verify.relations import Part
 from naru.verify.side import Side, Workers
 from naru.verify.statements import Buckets, Key, Statements
@@ -47,6 +48,7 @@ class Half:
     statements: Statements
     snapshot: str
     part_bytes: int | None = None
+    memory: Memory | None = None
 
     @property
     def by_page(self) -> bool:
@@ -61,6 +63,11 @@ class Half:
         A part is added as it is read, so that few totals are held however many parts there are.
         """
         name = self.statements.relation.name
+        parts = self.statements.relation.parts(self.by_page, self.part_bytes)
+        memory = self.memory if within is None else None
+        if memory:
+            parts = memory.begin(bits, parts, into)
+            counted(sum(rows for rows, _ in into.values()))
         lock = threading.Lock()
 
         def read(part: Part) -> Callable[[Connection], None]:
@@ -72,13 +79,12 @@ class Half:
                 counted(rows)
                 with lock:
                     add(into, totals)
+                    if memory:
+                        memory.keep(part, into)
 
             return work
 
-        return [
-            self.workers.submit(self.snapshot, f"reading {name}", read(part))
-            for part in self.statements.relation.parts(self.by_page, self.part_bytes)
-        ]
+        return [self.workers.submit(self.snapshot, f"reading {name}", read(part)) for part in parts]
 
     def rows(self, connection: Connection, within: Buckets) -> Iterator[tuple[Any, ...]]:
         """Stream the rows of some buckets in the order of their places."""

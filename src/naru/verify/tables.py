@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,13 +15,14 @@ from naru.system import Deadline, Observer
 from naru.verify.agenda import Agenda, Item
 from naru.verify.following import find_slot, follow
 from naru.verify.hashing import Agreement
+from naru.verify.memory import Memory
 from naru.verify.options import Options
 from naru.verify.preparing import prepare
 from naru.verify.progress import RowsProgress, TableProgress
 from naru.verify.repair import Repair
 from naru.verify.rows import Half, Suspect, name, sift, suspects
 from naru.verify.side import Side, Workers
-from naru.verify.statements import Statements
+from naru.verify.statements import Buckets, Statements
 from naru.verify.verdict import TableVerdict
 
 Pair = tuple[Connection, Connection]
@@ -93,12 +94,18 @@ class TableComparison:
         progress = self.progress.table(item.entry.estimate)
         # What a given snapshot shows is older, and nobody here knows by how much.
         began = None if any(side.snapshot for side in self._sides) else time.time()
-        verdict = replace(self._table(item, progress), compared_at=began)
+        memories = self._agenda.memories(item)
+        verdict = self._table(item, progress, memories)
         progress.end()
-        self._agenda.note(item, verdict)
+        if memories:
+            began = min(memory.at for memory in memories)
+        verdict = replace(verdict, compared_at=began)
+        self._agenda.note(verdict, memories)
         return verdict
 
-    def _table(self, item: Item, progress: TableProgress) -> TableVerdict:
+    def _table(
+        self, item: Item, progress: TableProgress, memories: Sequence[Memory]
+    ) -> TableVerdict:
         table, source, target = item.entry.name, item.source, item.target
         if source is None or target is None:
             lacking = "source" if source is None else "target"
@@ -111,8 +118,15 @@ class TableComparison:
                 for side, holder in zip(self._sides, connections[0], strict=True)
             ]
             halves = [
-                Half(*parts, self._options.restraint.part_bytes)
-                for parts in zip(self._sides, self._workers, statements, snapshots, strict=True)
+                Half(*parts[:4], self._options.restraint.part_bytes, parts[4])
+                for parts in zip(
+                    self._sides,
+                    self._workers,
+                    statements,
+                    snapshots,
+                    memories or (None, None),
+                    strict=True,
+                )
             ]
             verdict = self._verdict(table, halves[0], halves[1], connections[1], progress)
         return replace(verdict, loosened=_loosened(statements[0]))
@@ -124,6 +138,13 @@ class TableComparison:
         verdict = TableVerdict(table, rows, target_rows)
         if within is None:
             return verdict
+        with progress.looking(table):
+            return self._differing(verdict, source, target, readers, within)
+
+    def _differing(
+        self, verdict: TableVerdict, source: Half, target: Half, readers: Pair, within: Buckets
+    ) -> TableVerdict:
+        """Look at rows one by one where totals differ."""
         most = _MOST_FOLLOWED if self._slot else self._options.max_differences
         found = 0
         kept: list[Suspect] = []
@@ -139,7 +160,7 @@ class TableComparison:
         if self._slot:
             return self._settled(verdict, source, target, readers, found, kept)
         named = tuple(name(source, target, readers, kept))
-        return TableVerdict(table, rows, target_rows, found, named)
+        return replace(verdict, found=found, differences=named)
 
     def _settled(
         self,

@@ -200,7 +200,7 @@ class Verdict:
     not_reached: Mapping[str, float | None] = field(default_factory=dict)
     """Tables that a run of bounded time did not get to, and when each was last compared."""
     still_until: float | None = None
-    """Up to when changes in tables that were kept from an earlier run would be known."""
+    """Up to when changes since an earlier run, in tables that it has read, would be known."""
     method: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -226,6 +226,15 @@ class Verdict:
     def kept(self) -> tuple[TableVerdict, ...]:
         """The tables that were not read again, since they had not changed."""
         return tuple(table for table in self.tables if table.kept)
+
+    @property
+    def carried(self) -> tuple[TableVerdict, ...]:
+        """The tables of which something was read in an earlier run: all of it, or parts."""
+        began = float(self.method.get("started", 0.0))
+        return tuple(
+            table for table in self.tables
+            if table.kept or (table.compared_at is not None and table.compared_at < began)
+        )  # fmt: skip
 
     @property
     def loosened(self) -> tuple[tuple[str, str], ...]:
@@ -258,6 +267,6 @@ class Verdict:
             "not_reached": {
                 name: None if at is None else moment(at) for name, at in self.not_reached.items()
             },
-            "still_until": moment(self.still_until) if self.kept and self.still_until else None,
+            "still_until": moment(self.still_until) if self.carried and self.still_until else None,
             "method": dict(self.method),
         }
