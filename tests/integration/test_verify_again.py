@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -326,13 +327,13 @@ def test_a_big_table_goes_on_with_the_parts_that_are_left(
     monkeypatch.setattr(relations, "PART_PAGES", 1)
     monkeypatch.setattr(memory, "EVERY", 0.0)
     read: list[object] = []
-    keep, stop_at = memory.Memory.keep, [40]
+    keep, stop_at = memory.Memory.keep, [40.0]
 
     def keeping(self: memory.Memory, part: relations.Part, totals: Totals) -> None:
-        keep(self, part, totals)
-        read.append(part)
-        if len(read) == stop_at[0]:
+        if len(read) >= stop_at[0]:
             raise InterruptedError
+        read.append(part)
+        keep(self, part, totals)
 
     monkeypatch.setattr(memory.Memory, "keep", keeping)
     options = replace(AGAIN, again=False, tables=("whole",))
@@ -346,7 +347,7 @@ def test_a_big_table_goes_on_with_the_parts_that_are_left(
         if change:
             on(pair.target, change)
             counted(pair.target, "whole", changes)
-        stop_at[0] = 0
+        stop_at[0] = math.inf
         read.clear()
         resumed = replace(options, resume=True)
         verdict = compare(pair.source, pair.target, options=resumed, ledger=ledger)
