@@ -40,6 +40,8 @@ class Round:
 
     recovered: float
     """Until the data of that moment stood ready, with the service still running."""
+    stopped: float
+    """Of the time without writes: until all members were stopped and their last WAL had arrived."""
     down: float
     """From the first member stopped until a standby confirmed a write."""
     writable: float
@@ -92,6 +94,7 @@ def once(environment: Environment) -> Round:
     began = state.times["began"]
     return Round(
         recovered=state.times["stopping"] - began,
+        stopped=state.times["stopped"] - state.times["stopping"],
         down=state.down_seconds or float("inf"),
         writable=state.times["writable"] - began,
         whole=state.times["whole"] - began,
@@ -123,7 +126,7 @@ def main() -> int:
 def publish(size: int, found: list[Round]) -> int:
     """A table for people, and JSON on the last line for programs."""
     print(f"{size / 1e6:.0f} MB, {len(found)} rounds, {os.cpu_count()} cores, three members")
-    for name in ("recovered", "down", "writable", "whole", "load"):
+    for name in ("recovered", "stopped", "down", "writable", "whole", "load"):
         values = [float(getattr(one, name)) for one in found]
         print(
             f"{name:<12}{statistics.median(values):8.1f}  ({min(values):.1f} to {max(values):.1f})"
