@@ -270,18 +270,20 @@ def wait_for_writes(workload: Workload, more: int = 50) -> None:
 def killing(where: str) -> None:
     """Arrange that this process is killed at `where`; called in a process of its own.
 
-    `step NAME` before a step, `slot` when the copy's slot is made, `held` when its snapshot
-    is in other hands, `part N` when N parts of the copy are done and one nearly, `index N`
-    after N statements of the schema's build, `pause NAME` before a step of the pause,
-    `committed` when a switch is decided and clients still wait. `postmaster PID` kills that
-    server after some parts, `cut N` the copy's sessions on the target in part N, and both
-    let naru live.
+    `step NAME` before a step, `slot` when the copy's slot is made, `schema` when rows can
+    come, `held` when the copy's snapshot is in other hands, `part N` when N parts of the
+    copy are done and one nearly, `index N` after N statements of the schema's build,
+    `pause NAME` before a step of the pause, `committed` when a switch is decided and clients
+    still wait. `postmaster PID` kills that server after some parts, `cut N` the copy's
+    sessions on the target in part N, and both let naru live.
     """
     kind, _, value = where.partition(" ")
     if kind == "step":
         _kill_at_step(value)
     elif kind == "slot":
         _kill_after("naru.migrate.channel", "create_slot_with_snapshot")
+    elif kind == "schema":
+        _kill_after("naru.migrate.schema", "pre_data")
     elif kind == "held":
         _kill_after("naru.migrate.keeper", "_must_be_ready")
     elif kind == "part":
@@ -310,8 +312,8 @@ def _kill_after(module: str, name: str) -> None:
     found = importlib.import_module(module)
     function = getattr(found, name)
 
-    def dying(*args: object) -> None:
-        function(*args)
+    def dying(*args: object, **options: object) -> None:
+        function(*args, **options)
         _die()
 
     setattr(found, name, dying)

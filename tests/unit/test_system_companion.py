@@ -51,6 +51,14 @@ def test_a_companion_that_is_left_hears_that_nobody_holds_the_pipe(tmp_path: Pat
     wait_until(lambda: path.read_text() == "gone", "the companion to hear", 30)
 
 
+def test_a_companion_that_is_left_before_it_is_ready_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "heard"
+    with Companion(write_what_is_heard) as process:
+        process.tell({"path": str(path)})
+        process.leave()
+    wait_until(lambda: path.exists() and path.read_text() == "gone", "the companion to hear", 30)
+
+
 def test_a_companion_outlives_a_process_that_is_killed_and_hears_of_it(tmp_path: Path) -> None:
     path = tmp_path / "heard"
     script = (

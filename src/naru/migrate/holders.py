@@ -111,9 +111,8 @@ def end(run: Run, names: Names, source: Connection) -> bool:
 
     A keeper that does not end by itself (it was stopped, or hangs) loses its session.
     """
+    was_held = bool(_sessions(source, names))
     snapshot.forget(run)
-    if not _sessions(source, names):
-        return False
     what = "the copy's snapshot to be given back"
     try:
         wait_until(lambda: not _sessions(source, names), what, _SELF_SECONDS)
@@ -121,4 +120,4 @@ def end(run: Run, names: Names, source: Connection) -> bool:
         for backend, _ in _sessions(source, names):
             source.execute("SELECT pg_catalog.pg_terminate_backend(%s)", [backend])
         wait_until(lambda: not _sessions(source, names), what, _GONE_SECONDS)
-    return True
+    return was_held

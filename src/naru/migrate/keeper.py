@@ -55,7 +55,11 @@ def begin(record: Record, batch: int, tables: Sequence[Relation]) -> Iterator[st
             name, point = channels.create_slot_with_snapshot(channel, replication)
             record.run.event("copy.snapshot", f"snapshot {name} at {point}", lsn=str(point))
             process.tell(_document(record, batch, name))
-            yield name
+            try:
+                yield name
+            except BaseException:
+                process.leave()  # the next start goes on under the same snapshot
+                raise
             _must_be_ready(process, record)
         process.leave()
 

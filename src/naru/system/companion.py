@@ -107,7 +107,7 @@ def told() -> dict[str, Any]:
 
 
 def ready() -> None:
-    """In the second process: say that it stands by."""
+    """In the second process: say that it stands by; it does, also if the first one has died."""
     _say({})
 
 
@@ -117,8 +117,9 @@ def failed(why: str) -> None:
 
 
 def _say(answer: dict[str, str]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def hear(seconds: float) -> Literal["over", "gone", "nothing"]:
