@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +15,11 @@ from naru.cli.options import JsonOption, SpecOption
 from naru.cli.parties import both, parties
 from naru.cli.progress import observer_for
 from naru.cli.repair import SourceOption, TargetOption, repair
-from naru.errors import UsageError
+from naru.errors import NotPermittedError, UsageError
 from naru.system.units import parse_seconds
 
 if TYPE_CHECKING:
-    from naru.verify import Restraint, RowDifference, Verdict
+    from naru.verify import Ledger, Restraint, RowDifference, Verdict
 
 _MOST_SHOWN = 40
 
@@ -130,7 +131,7 @@ def verify(
         if source or target:
             raise UsageError("options of `naru verify repair` stand behind that word")
         return
-    from naru.verify import Equality, Ledger, Options, Repair, compare
+    from naru.verify import Equality, Options, Repair, compare
 
     options = Options(
         jobs=jobs, tables=tuple(table or ()), except_tables=tuple(except_ or ()),
@@ -144,13 +145,14 @@ def verify(
     found = parties(source, target, spec)
     here, there = both(found)
     mending = Repair(repair_sql) if repair_sql else None
-    with observer_for() as watcher, Ledger.in_folder(state or found.folder) as ledger:
+    needed = resume or again or state is not None
+    with observer_for() as watcher, _ledger(state or found.folder, needed=needed) as ledger:
         try:
             verdict = compare(
                 here, there, options=options, observer=watcher, repair=mending, ledger=ledger
             )
         except BaseException:
-            if ledger.run:
+            if ledger and ledger.run:
                 talk.say("what was compared is kept: the same command with --resume goes on")
             raise
     _draw(verdict)
@@ -169,6 +171,19 @@ def verify(
     else:
         _print(verdict)
     raise typer.Exit(0 if verdict.same else 1)
+
+
+def _ledger(folder: Path, *, needed: bool) -> AbstractContextManager[Ledger | None]:
+    """Where results are kept; None where they cannot be, unless they are needed."""
+    from naru.verify import Ledger
+
+    try:
+        return Ledger.in_folder(folder)
+    except NotPermittedError as error:
+        if needed:
+            raise
+        talk.say(f"{error.message}; so this comparison cannot be resumed")
+        return nullcontext()
 
 
 def _restraint(rate: str | None, limits: Sequence[str], at_most: str) -> Restraint:
