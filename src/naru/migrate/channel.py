@@ -15,7 +15,7 @@ from psycopg import sql
 from naru.errors import DeadlineError, RefusedError
 from naru.migrate import locks
 from naru.migrate.names import Relation
-from naru.migrate.sides import Side, execute_composed, observe_server
+from naru.migrate.sides import Side, execute_composed
 from naru.migrate.subscription import create_subscription
 from naru.postgres import Connection, Lsn, explain, fetch_value
 from naru.system import wait_until
@@ -81,11 +81,14 @@ def _table_list(tables: Sequence[Relation]) -> sql.Composed:
     return sql.SQL(", ").join(sql.SQL("ONLY {}").format(table.identifier) for table in tables)
 
 
-def create_slot(channel: Channel, at: Connection) -> None:
-    """Create the slot at the origin without a snapshot; survives a failover from 17 on."""
+def create_slot(channel: Channel, at: Connection, *, failover: bool) -> None:
+    """Create the slot at the origin without a snapshot.
+
+    With `failover` its standbys may have it, too; only servers from version 17 on can.
+    """
     if slot_exists(channel, at):
         return
-    if observe_server(at).major >= 17:
+    if failover and at.info.server_version >= 170000:
         query = (
             "SELECT pg_catalog.pg_create_logical_replication_slot(%s, 'pgoutput', failover => true)"
         )
@@ -162,24 +165,6 @@ def subscribe(channel: Channel, at_origin: Connection, at: Connection) -> None:
         # Huge transactions are sent while they run, not collected at the origin.
         streaming=min(at.info.server_version, at_origin.info.server_version) >= 140000,
     )
-
-
-def begin_at(channel: Channel, position: Lsn, at: Connection) -> bool:
-    """Let the disabled subscription ask for changes from `position` on, and for none before.
-
-    After a failover its slot may stand earlier than it did, at what a standby knew of it.
-    False if our login may not say so (`pg_replication_origin_advance`).
-    """
-    may = "SELECT pg_catalog.has_function_privilege(%s, 'EXECUTE')"
-    if not fetch_value(at, may, ["pg_catalog.pg_replication_origin_advance(text, pg_lsn)"]):
-        return False
-    at.execute(
-        "SELECT pg_catalog.pg_replication_origin_advance('pg_' || oid, %s::pg_lsn)"
-        " FROM pg_catalog.pg_subscription WHERE subname = %s AND subdbid ="
-        " (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())",
-        [str(position), channel.name],
-    )
-    return True
 
 
 def make_durable(channel: Channel, at: Connection, *, durable: bool = True) -> None:

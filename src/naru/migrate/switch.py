@@ -22,6 +22,7 @@ from naru.migrate.fence import observe_fence, raise_fence, shut_entrance
 from naru.migrate.gates import ARRIVAL_SECONDS
 from naru.migrate.identity import must_all_have
 from naru.migrate.largeobjects import Notes, synchronise
+from naru.migrate.origin import begin_at, may_begin_at
 from naru.migrate.parts import read_publishable
 from naru.migrate.plan import SwitchPlan, fence_key, point_all, remember_phase
 from naru.migrate.sequences import Positions, read_sequences, set_sequences
@@ -102,7 +103,8 @@ def arm(plan: SwitchPlan) -> None:
             must_all_have(enter)
             channels.publish(plan.back, read_publishable(enter), enter)
             try:
-                channels.create_slot(plan.back, enter)
+                # A standby may have a slot at an earlier place: see `_begin_way_back`.
+                channels.create_slot(plan.back, enter, failover=may_begin_at(leave))
             except psycopg.Error as error:
                 raise channels.explain_slot(error, plan.back) from error
             channels.advance_slot(plan.back, enter)
@@ -198,7 +200,8 @@ def _begin_way_back(plan: SwitchPlan, links: _Links) -> None:
     """
     position = channels.advance_slot(plan.back, links.enter)
     _emit(links.enter)
-    channels.begin_at(plan.back, position, links.leave)
+    if may_begin_at(links.leave):
+        begin_at(plan.back, position, links.leave)
 
 
 def _drain(plan: SwitchPlan, leave: Connection, enter: Connection, deadline: Deadline) -> Lsn:

@@ -24,6 +24,7 @@ KEPT_SECONDS = 60.0
 """How long standbys may take to have a new slot: their worker sleeps for up to 30 s."""
 
 _EVERY = 0.3
+_FAILOVER = "SELECT failover FROM pg_catalog.pg_replication_slots WHERE slot_name = %s"
 
 KeepsSlot: TypeAlias = Callable[[str], bool]
 """Whether every standby of a service has a slot, so that a failover keeps it."""
@@ -57,6 +58,12 @@ def secure(plan: SwitchPlan, keeps_slot: KeepsSlot | None, observer: Observer = 
                 slot, False,
                 f"a failover of the {role} loses it: before PostgreSQL 17 no standby has"
                 " the slots of its primary",
+            )  # fmt: skip
+        if not fetch_value(enter, _FAILOVER, [slot]):
+            return WayBack(
+                slot, False,
+                f"a failover of the {role} loses it: our login at the {plan.leave.role} may not"
+                " call pg_replication_origin_advance",
             )  # fmt: skip
         if keeps_slot is None:
             return WayBack(
