@@ -12,6 +12,7 @@ from psycopg import sql
 from naru.drill import judge
 from naru.migrate import assess, catch_up, finish
 from naru.migrate.globals import transfer_globals
+from naru.migrate.versions import SOURCES, TARGETS
 from naru.postgres import Dsn, LocalServer, connect, fetch_all
 from naru.verify import Options, compare
 from tests import servers
@@ -38,7 +39,7 @@ from tests.migration import (
 pytestmark = pytest.mark.integration
 
 DATABASE = "naru_versions"
-PAIRS = [(13, 16), (13, 17), (13, 18), (15, 16), (15, 17), (15, 18), (17, 17), (17, 18)]
+PAIRS = [(old, new) for old in SOURCES for new in TARGETS if new >= old]
 
 ServerOf = Callable[[str, int], LocalServer]
 

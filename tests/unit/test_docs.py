@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from naru.migrate import proven_moves
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,6 +52,11 @@ def test_every_exact_pin_is_in_its_lock_file() -> None:
         lock = (ROOT / "requirements" / f"{name}.txt").read_text()
         pins = [re.sub(r"\[.*\]", "", requirement) for requirement in requirements]
         assert [pin for pin in pins if f"{pin} \\\n" not in lock] == [], f"{name}: `make lock`"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/versions.md"])
+def test_the_tested_versions_are_told_as_they_are_tested(page: str) -> None:
+    assert proven_moves() in (ROOT / page).read_text().replace("\n", " ")
 
 
 def test_no_lock_file_says_where_packages_come_from() -> None:

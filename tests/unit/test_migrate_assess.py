@@ -119,6 +119,7 @@ CASES: dict[str, Facts] = {
     "source.superuser-clients": activity(superuser_clients=("postgres (web)",)),
     "source.collation-version": activity(collation_changed=True),
     "target.version": target(version=140000),
+    "target.untested": target(version=190000),
     "target.programs": replace(QUIET, programs=(13, 14)),
     "target.recovery": target(in_recovery=True),
     "target.same-server": target(identifier=1),

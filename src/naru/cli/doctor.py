@@ -22,14 +22,16 @@ def doctor(spec: SpecOption = None, json: JsonOption = False) -> None:
     """
     from naru.ground import state_folder
     from naru.ground.doctor import diagnose, observe
+    from naru.migrate import proven_moves
 
     declared, file = spec_of(spec)
     ground = declared.ground
     diagnosis = diagnose(observe(ground.account, state_folder(file), ground.postgres))
     if json:
-        talk.put_json(diagnosis.to_json())
+        talk.put_json({**diagnosis.to_json(), "proven_moves": proven_moves()})
     else:
         _print(diagnosis)
+        talk.put(f"{'ok':9} {'versions':14} moves are tested {proven_moves()}")
     raise typer.Exit(0 if diagnosis.well else 1)
 
 

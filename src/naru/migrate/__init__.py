@@ -28,6 +28,7 @@ from naru.migrate.retention import Retention
 from naru.migrate.snapshot import set_keeping
 from naru.migrate.start import Start
 from naru.migrate.status import Status, observe_status
+from naru.migrate.versions import proven_moves
 from naru.migrate.watch import Watch, set_bound, watching
 from naru.migrate.wayback import KeepsSlot, WayBack
 
@@ -70,6 +71,7 @@ __all__ = [
     "must_be_at",
     "must_be_whole",
     "observe_status",
+    "proven_moves",
     "resume",
     "set_bound",
     "set_keeping",

@@ -8,6 +8,7 @@ from naru.migrate._wording import listed
 from naru.migrate.facts import Extension, Facts, Server
 from naru.migrate.findings import Finding, found, lacking
 from naru.migrate.names import quoted
+from naru.migrate.versions import is_tested, proven_moves
 
 
 def server(facts: Facts) -> Iterator[Finding]:
@@ -18,6 +19,14 @@ def server(facts: Facts) -> Iterator[Finding]:
             name,
             f"version {target.major} is older than the source's {source.major}",
             f"take a target of version {source.major} or newer",
+        )
+    elif source.major >= 10 and not is_tested(source.major, target.major):
+        yield found(
+            "target.untested",
+            name,
+            f"moves from PostgreSQL {source.major} to {target.major} are not tested, but moves"
+            f" {proven_moves()}",
+            "rehearse it with a copy, or take a target between",
         )
     if not any(one >= source.major for one in facts.programs):
         have = ", ".join(map(str, facts.programs)) or "none"

@@ -163,6 +163,7 @@ KINDS: dict[str, Kind] = {
         "The system's collation has changed since the source's indexes were built.",
     ),
     "target.version": Kind("blocking", "The target is older than the source."),
+    "target.untested": Kind("warning", "Moves between two such versions are not tested."),
     "target.programs": Kind(
         "blocking",
         "No pg_dump that is new enough for the source is installed here.",
