@@ -32,6 +32,9 @@ from naru.postgres import Connection, Lsn, fetch_value
 from naru.system import SILENT, Deadline, Observer, wait_until
 
 T = TypeVar("T")
+ARM_SECONDS = 120.0
+"""How long making the way back may wait for running transactions, and for standbys."""
+
 _POLL = 0.002
 _NUDGE_SECONDS = 0.015
 
@@ -99,6 +102,8 @@ def arm(plan: SwitchPlan) -> None:
     for its tables: both are done here, while clients still work.
     """
     with plan.enter.connect("arm") as enter, plan.leave.connect("arm") as leave:
+        if enter.vigil:
+            enter.vigil.until = Deadline(ARM_SECONDS, f"the way back from {plan.enter}")
         with explained(plan.enter, "arming the way back"):
             must_all_have(enter)
             channels.publish(plan.back, read_publishable(enter), enter)

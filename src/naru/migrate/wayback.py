@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 
+from naru.errors import DeadlineError
 from naru.migrate import channel as channels
 from naru.migrate.plan import SwitchPlan
 from naru.migrate.sides import explained
@@ -79,16 +80,21 @@ def _wait(
 ) -> WayBack:
     slot, role = plan.back.name, plan.enter.role
     deadline = Deadline(KEPT_SECONDS, f"the standbys to have slot {slot}")
-    while not keeps_slot(slot):
-        if deadline.passed:
-            reason = (
-                f"a failover of the {role} may lose it: its standbys do not all have slot {slot}"
-                f" after {KEPT_SECONDS:g} s"
-            )
-            observer.note(reason)
-            return WayBack(slot, False, reason)
-        _hasten(plan, enter)
-        time.sleep(_EVERY)
+    if enter.vigil:
+        # Moving a slot waits for the standbys, and one may go away.
+        enter.vigil.until = deadline
+    try:
+        while not keeps_slot(slot):
+            deadline.check()
+            _hasten(plan, enter)
+            time.sleep(_EVERY)
+    except DeadlineError:
+        reason = (
+            f"a failover of the {role} may lose it: its standbys do not all have slot {slot}"
+            f" after {KEPT_SECONDS:g} s"
+        )
+        observer.note(reason)
+        return WayBack(slot, False, reason)
     return WayBack(slot, True, f"a failover of the {role} keeps it")
 
 
