@@ -75,7 +75,14 @@ def no_switch_without_a_standby(environment: Environment, record: Record) -> Non
     shut = [gate.code for gate in switcher(environment, record).gates() if gate.severity == "shut"]
     assert shut == ["other.standby-away"]
     service.up()
-    wait_until(lambda: not switcher(environment, record).gates(), "the standby to be back", 60)
+
+
+def wait_for_open_gates(environment: Environment, record: Record) -> None:
+    def are_open() -> bool:
+        gates = switcher(environment, record).gates()
+        return not [gate for gate in gates if gate.severity == "shut"]
+
+    wait_until(are_open, "every standby to be there", 90)
 
 
 def test_forward_with_a_failover_and_back_and_forward_again_loses_nothing(
@@ -103,6 +110,8 @@ def test_forward_with_a_failover_and_back_and_forward_again_loses_nothing(
         for at in ("source", "target"):
             if at == "target":
                 no_switch_without_a_standby(environment, record)
+            # The member that was killed comes back as a standby, and changes wait for it.
+            wait_for_open_gates(environment, record)
             crossing = switcher(environment, record).cross()
             assert crossing.at == at
             assert crossing.verdict is not None

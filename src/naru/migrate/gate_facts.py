@@ -52,6 +52,7 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
             other_passwords=activity.differing_passwords(leave, enter),
             foreign_writers=activity.clients(enter),
             other_wal_level=str(fetch_value(enter, "SHOW wal_level")),
+            awaited_standbys=absent_standbys(leave),
             absent_standbys=absent_standbys(enter),
             other_in_recovery=bool(fetch_value(enter, "SELECT pg_is_in_recovery()")),
             poolers=tuple(_view(pooled, plan) for pooled in plan.poolers),

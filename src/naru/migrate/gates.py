@@ -61,8 +61,10 @@ class GateFacts:
     poolers: tuple[PoolerView, ...]
     channel: str = ""
     """Name of the publication and subscription that carry changes."""
+    awaited_standbys: tuple[str, ...] = ()
+    """Slots of standbys that are away, on the side that takes writes: changes wait for them."""
     absent_standbys: tuple[str, ...] = ()
-    """Slots of the receiving side's standbys that are away and that the way back waits for."""
+    """The same on the receiving side, where the way back would wait for them."""
     failed_over: bool = False
     """The receiving side failed over while it could lose what it had applied."""
     superusers: tuple[str, ...] = ()
@@ -95,6 +97,15 @@ def _flow_gates(facts: GateFacts, limits: Limits) -> list[Gate]:
     if facts.flow_problem is not None:
         text, remedy = facts.flow_problem
         gates.append(Gate("flow.stopped", "shut", text, remedy))
+    elif not facts.arrived and facts.awaited_standbys:
+        gates.append(
+            Gate(
+                "flow.standby-away", "shut",
+                f"changes wait for the standby of slot {facts.awaited_standbys[0]}, which is away"
+                " (synchronized_standby_slots)",
+                "wait until the standby is back, or take its slot out of that setting",
+            )
+        )  # fmt: skip
     elif not facts.arrived:
         gates.append(
             Gate(
