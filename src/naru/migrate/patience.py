@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import psycopg
 
-from naru.errors import UnreachableError
+from naru.errors import NaruError, UnreachableError
 from naru.system import Deadline
 
 T = TypeVar("T")
@@ -17,6 +17,7 @@ FAILOVER_SECONDS = 60.0
 """How long a failover may take."""
 
 _EVERY = 0.5
+_READ_ONLY = psycopg.errors.ReadOnlySqlTransaction.sqlstate
 
 
 def through_a_failover(act: Callable[[], T], what: str) -> T:
@@ -28,7 +29,14 @@ def through_a_failover(act: Callable[[], T], what: str) -> T:
     while True:
         try:
             return act()
-        except (UnreachableError, psycopg.OperationalError):
-            if deadline.passed:
+        except (NaruError, psycopg.Error) as error:
+            if deadline.passed or not _may_pass(error):
                 raise
             time.sleep(_EVERY)
+
+
+def _may_pass(error: NaruError | psycopg.Error) -> bool:
+    """True for a server that is away, or that is not yet, or no longer, the primary."""
+    if isinstance(error, UnreachableError | psycopg.OperationalError):
+        return True
+    return error.sqlstate == _READ_ONLY
