@@ -8,6 +8,7 @@ connection what its backend does. A long statement is waited for as long as it t
 from __future__ import annotations
 
 import contextlib
+import select
 import time
 from collections.abc import Callable, Generator
 from types import TracebackType
@@ -28,6 +29,9 @@ SILENT_SECONDS: Final = 20.0
 
 AGAIN_SECONDS: Final = 5.0
 """An answer may just be on its way: silence counts when it is seen twice."""
+
+_END_SECONDS: Final = 0.5
+"""How long after a server's last words its end may take to arrive."""
 
 ANSWER_SECONDS: Final = 10
 """How long the server may take to let us in, and to say what the backend does."""
@@ -139,15 +143,18 @@ class WatchedConnection(psycopg.Connection[tuple[Any, ...]]):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        is_lost = isinstance(exc_val, psycopg.Error) and self._is_broken()
+        is_lost = isinstance(exc_val, psycopg.Error) and self._is_broken(exc_val)
         super().__exit__(exc_type, exc_val, exc_tb)
         if is_lost and self.lost is not None and isinstance(exc_val, psycopg.Error):
             raise self.lost(exc_val) from exc_val
 
-    def _is_broken(self) -> bool:
-        # The server's last words may have been read, and its end not yet.
-        with contextlib.suppress(psycopg.Error):
-            self.pgconn.consume_input()
+    def _is_broken(self, error: psycopg.Error) -> bool:
+        """True if the server has ended this session; its last words may come before its end."""
+        if self.pgconn.status == psycopg.pq.ConnStatus.OK:
+            with contextlib.suppress(psycopg.Error, OSError):
+                seconds = _END_SECONDS if (error.sqlstate or "").startswith("57P") else 0
+                select.select([self.pgconn.socket], [], [], seconds)
+                self.pgconn.consume_input()
         return self.pgconn.status == psycopg.pq.ConnStatus.BAD
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
