@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -260,6 +261,37 @@ def test_the_command_writes_a_certificate(pair: Pair, tmp_path: Path) -> None:
     said = page.read_text()
     assert "7,000 rows in 2 tables were compared, and no difference was found" in said
     assert str(pair.source) in said
+
+
+LONG = """
+CREATE TABLE long (id int PRIMARY KEY, words text, body bytea, doc jsonb, far text);
+ALTER TABLE long ALTER body SET STORAGE EXTERNAL;
+INSERT INTO long VALUES (1, repeat('말', 500000) || '{}', decode(repeat('00ff', 700000), 'hex')
+    || '\\x{}', jsonb_build_object('a', repeat('x', 3000), 'b', {}), '{}' || repeat('y', 1000));
+INSERT INTO long VALUES (2), (3);
+"""
+
+
+def test_the_page_shows_both_values_and_where_long_ones_first_differ(
+    pair: Pair, tmp_path: Path
+) -> None:
+    sides = ((pair.source, ("one", "1d", 1, "k")), (pair.target, ("two", "2d", 2, "l")))
+    for dsn, values in sides:
+        with connect(dsn, purpose="test") as connection:
+            connection.execute(LONG.format(*values).encode())
+    with connect(pair.target, purpose="test") as connection:
+        connection.execute("UPDATE long SET words = '' WHERE id = 2; DELETE FROM long WHERE id = 3")
+    page = tmp_path / "differences.html"
+    code, _ = command(pair.source, pair.target, "--html", str(page), "--table", "long")
+    assert code == 1
+    html = page.read_text()
+    marks = re.findall(r"<mark>(.*?)</mark>", html)
+    assert "".join(mark for mark in marks if len(mark) < 4) == "onetwo1d2d12kl"
+    starts = [int(start.replace(",", "")) for start in re.findall(r"from byte ([\d,]+) on", html)]
+    assert [start // 100_000 for start in starts[:4]] == [14, 14, 13, 13]
+    assert 'class="null">NULL' in html
+    assert 'class="null">empty' in html
+    assert "2 changed, 1 missing" in html
 
 
 def test_an_unreachable_side_ends_with_exit_code_3(pair: Pair, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_bucket_that_one_side_lacks_differs() -> None:
 
 
 def test_few_rows_are_looked_at_at_once() -> None:
-    assert next_step(10, totals(1024, 10), totals(1024, 10, {3, 500})) == Stream()
+    assert next_step(10, totals(1024, 10), totals(1024, 10, {3, 500})) == Stream(few=True)
 
 
 def test_few_buckets_of_many_rows_are_split() -> None:
@@ -71,6 +71,7 @@ def test_splitting_ends() -> None:
     for _ in range(10):
         step = next_step(bits, totals(1024, rows), totals(1024, rows, {1}))
         if isinstance(step, Stream):
+            assert step.few
             return
         assert step.bits > bits
         rows >>= step.bits - bits

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from naru.verify.live import Round, State, decide
+import pytest
+
+from naru.postgres import Lsn
+from naru.verify.live import Round, State, decide, end_of_wal
 
 A, B = State("1", 10), State("2", 20)
 
@@ -36,6 +39,26 @@ def test_a_row_that_changes_on_both_sides_is_pending() -> None:
     assert decide(Round(A, State("8", 1)), Round(B, State("9", 2))) == "pending"
     assert decide(Round(None, State("8", 1)), Round(None, State("9", 1))) == "pending"
     assert decide(Round(A, None), Round(State("2", 10), None)) == "pending"
+
+
+def test_nothing_is_a_difference_while_a_commit_may_be_seen_at_the_target_first() -> None:
+    early = Round(A, B)
+    assert decide(early, Round(A, B, settled=False)) == "pending"
+    assert decide(early, Round(None, B, settled=False)) == "pending"
+    assert decide(early, Round(B, B, settled=False)) == "equal"
+
+
+@pytest.mark.parametrize(
+    ("inserted", "end"),
+    [
+        ("0/5000018", "0/5000000"), ("0/5002018", "0/5002000"), ("0/5000028", "0/5000000"),
+        ("0/5002028", "0/5002028"), ("0/5002000", "0/5002000"), ("0/50020F8", "0/50020F8"),
+    ],
+)  # fmt: skip
+def test_a_page_of_wal_that_holds_nothing_but_its_header_is_not_waited_for(
+    inserted: str, end: str
+) -> None:
+    assert str(end_of_wal(Lsn.parse(inserted), 8192, 16 << 20)) == end
 
 
 def test_a_replica_that_applies_in_order_is_never_called_different() -> None:

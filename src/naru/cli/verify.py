@@ -120,6 +120,12 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="Write an HTML page for auditors: what was compared."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write an HTML page that shows the differences, with their values."
+        ),
+    ] = None,
     spec: SpecOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,7 +143,8 @@ def verify(
         jobs=jobs, tables=tuple(table or ()), except_tables=tuple(except_ or ()),
         except_columns=tuple(except_column or ()), equal=Equality.parse(equal or ()),
         materialized_rows=materialized_rows, strict=strict,
-        max_differences=max_differences, live=live, live_seconds=live_seconds, slot=slot,
+        max_differences=max_differences, values=html is not None,
+        live=live, live_seconds=live_seconds, slot=slot,
         resume=resume, again=again, recheck_seconds=recheck_after,
         at_most_seconds=at_most,
         restraint=_restraint(rate, pause_when or (), pause_at_most),
@@ -162,6 +169,12 @@ def verify(
 
         write_certificate(certify(verdict, here, there), certificate)
         talk.say(f"the certificate: {certificate}")
+    if html:
+        from naru.report import write_differences
+        from naru.verify import depict
+
+        write_differences(depict(verdict, here, there), html)
+        talk.say(f"the differences: {html}")
     if mending and mending.plan:
         for line in mending.plan.lines():
             talk.say(line)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import naru
 from naru.report._document import iso
+from naru.report._frame import frame, grid, listing, section
 from naru.report._markup import Child, Markup, tag
 from naru.system import write_atomically
 from naru.system.units import human_count, human_seconds
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
@@ -71,17 +69,8 @@ def write_certificate(certificate: Certificate, path: Path) -> None:
 def render_certificate(certificate: Certificate) -> str:
     """The page as HTML."""
     word = "The same" if certificate.same else "Different"
-    style = files("naru.report").joinpath("page.css").read_text(encoding="utf-8")
-    head = tag(
-        "head", tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{word}: {certificate.sides[0].address}, {certificate.sides[1].address}"),
-        tag("style", Markup(style)),
-    )  # fmt: skip
-    body = tag("body", tag("main", *_body(certificate)))
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    title = f"{word}: {certificate.sides[0].address}, {certificate.sides[1].address}"
+    return frame(title, _body(certificate))
 
 
 def _body(found: Certificate) -> Iterable[Child]:
@@ -95,20 +84,20 @@ def _body(found: Certificate) -> Iterable[Child]:
         "div", tag("p", word, class_="word"), tag("p", found.sentence, class_="sentence"),
         class_=f"verdict {'passed' if found.same else 'failed'}",
     )  # fmt: skip
-    yield _section("The two databases", _sides(found.sides))
-    yield _section(f"{human_count(len(found.tables))} tables", _tables(found.tables))
-    yield _section("Besides rows", _list(f"{what}: {result}" for what, result in found.others))
+    yield section("The two databases", _sides(found.sides))
+    yield section(f"{human_count(len(found.tables))} tables", _tables(found.tables))
+    yield section("Besides rows", listing(f"{what}: {result}" for what, result in found.others))
     if found.findings:
-        yield _section("Differences besides rows", _list(found.findings))
-    yield _section("How it was compared", _list(found.method))
-    left_out = _list(found.not_compared) if found.not_compared else tag("p", "Nothing.")
-    yield _section("What was not compared", left_out)
+        yield section("Differences besides rows", listing(found.findings))
+    yield section("How it was compared", listing(found.method))
+    left_out = listing(found.not_compared) if found.not_compared else tag("p", "Nothing.")
+    yield section("What was not compared", left_out)
     yield tag("footer", f"Naru {naru.__version__}.")
 
 
 def _sides(sides: Iterable[CertifiedSide]) -> Markup:
     heads = ("", "database", "PostgreSQL", "WAL at the beginning", "at the end", "snapshot")
-    return _table(
+    return grid(
         heads,
         [
             tag(
@@ -124,7 +113,7 @@ def _sides(sides: Iterable[CertifiedSide]) -> Markup:
 def _tables(tables: Iterable[CertifiedTable]) -> Markup:
     ordered = sorted(tables, key=lambda table: (table.same, table.name))
     heads = ("table", "rows of the source", "rows of the target", "same", "differences", "at (UTC)")
-    return _table(heads, [row for table in ordered for row in _table_rows(table)])
+    return grid(heads, [row for table in ordered for row in _table_rows(table)])
 
 
 def _time(table: CertifiedTable) -> str:
@@ -147,18 +136,5 @@ def _table_rows(table: CertifiedTable) -> Iterable[Markup]:
     )  # fmt: skip
     if table.findings:
         words = f"{human_count(len(table.findings))} of them"
-        named = tag("details", tag("summary", words), _list(table.findings))
+        named = tag("details", tag("summary", words), listing(table.findings))
         yield tag("tr", tag("td", named, colspan="6"))
-
-
-def _table(heads: Iterable[str], rows: Iterable[Markup]) -> Markup:
-    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in heads)))
-    return tag("div", tag("table", head, tag("tbody", *rows)), class_="scroll", tabindex="0")
-
-
-def _list(items: Iterable[str]) -> Markup:
-    return tag("ul", *(tag("li", item) for item in items))
-
-
-def _section(title: str, *children: Child) -> Markup:
-    return tag("section", tag("h2", title), *children)

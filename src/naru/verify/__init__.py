@@ -9,6 +9,7 @@ from __future__ import annotations
 from naru.verify.applying import apply, must_be_quiet
 from naru.verify.certify import certify
 from naru.verify.compare import compare
+from naru.verify.depict import depict
 from naru.verify.digest import Digest, DigestVerdict, judge_digest
 from naru.verify.digesting import take_digest
 from naru.verify.equality import Equality
@@ -55,6 +56,7 @@ __all__ = [
     "apply",
     "certify",
     "compare",
+    "depict",
     "judge_digest",
     "must_be_quiet",
     "read_sequences",

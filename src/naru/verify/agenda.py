@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 
 from naru.postgres import Connection
-from naru.verify.hashing import Agreement
+from naru.verify.hashing import FORMULA, Agreement
 from naru.verify.ledger import Earlier, Ledger
 from naru.verify.memory import Memory
 from naru.verify.merging import merge
@@ -221,6 +221,6 @@ def _terms(agreement: Agreement, options: Options, servers: tuple[ServerFacts, S
     parts = [
         _FORM, agreement.method, sorted(agreement.trusted), agreement.same_encoding,
         [[rule.columns, str(rule)] for rule in options.equal.rules],
-        sorted(options.except_columns), options.live, [server.terms for server in servers],
+        sorted(options.except_columns), options.live, FORMULA, [server.terms for server in servers],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

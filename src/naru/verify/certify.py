@@ -9,7 +9,8 @@ from naru.report import Certificate, CertifiedSide, CertifiedTable
 from naru.verify.verdict import RowDifference, TableVerdict, Verdict, moment
 
 _HASHES = {
-    "record": "64-bit hash_record_extended of binary forms, hashed once more, summed",
+    "record": "64-bit hashes of all values of a row by the server's own hash functions"
+    " (hash_record_extended for those without one), combined, hashed once more, summed",
     "text": "64-bit hashtextextended of the row's text, summed",
     "md5": "the first 64 bits of md5 of the row's text, summed",
 }
@@ -20,20 +21,21 @@ def certify(verdict: Verdict, source: Dsn, target: Dsn) -> Certificate:
     earlier = {table.table for table in verdict.carried}
     return Certificate(
         same=verdict.same,
-        sentence=_sentence(verdict),
+        sentence=sentence(verdict),
         started=float(verdict.method["started"]),
         seconds=verdict.seconds,
         rows=verdict.rows,
-        sides=(_side(verdict, "source", source), _side(verdict, "target", target)),
+        sides=(side(verdict, "source", source), side(verdict, "target", target)),
         tables=tuple(_table(table, earlier) for table in verdict.tables),
-        others=tuple(_others(verdict)),
+        others=tuple(others(verdict)),
         findings=tuple(_findings(verdict)),
-        method=tuple(_method(verdict)),
+        method=tuple(method_lines(verdict)),
         not_compared=verdict.not_compared,
     )
 
 
-def _sentence(verdict: Verdict) -> str:
+def sentence(verdict: Verdict) -> str:
+    """The verdict in a sentence."""
     size = f"{verdict.rows:,} rows in {len(verdict.tables):,} tables were compared"
     if verdict.same:
         ruled = " but what the rules below allow" if verdict.loosened else ""
@@ -42,7 +44,8 @@ def _sentence(verdict: Verdict) -> str:
     return f"{size}; {verdict.differences:,} differences were found{pending}."
 
 
-def _side(verdict: Verdict, role: str, dsn: Dsn) -> CertifiedSide:
+def side(verdict: Verdict, role: str, dsn: Dsn) -> CertifiedSide:
+    """One of the two databases, as it was at the comparison."""
     method = verdict.method
     return CertifiedSide(
         role, str(dsn), str(method[f"{role}_version"]), method.get(f"{role}_begin"),
@@ -68,7 +71,8 @@ def _row(row: RowDifference) -> str:
     return f"{row.kind} {key}{columns}{many}"
 
 
-def _others(verdict: Verdict) -> Iterator[tuple[str, str]]:
+def others(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    """What was compared besides rows, and what came out."""
     left_out = {text.partition(":")[0] for text in verdict.not_compared}
     if "schema" not in left_out:
         yield "schema", _differences(len(verdict.schema))
@@ -99,7 +103,8 @@ def _findings(verdict: Verdict) -> Iterator[str]:
         yield f"large object {large.oid}: {large.kind} {', '.join(large.what)}".rstrip()
 
 
-def _method(verdict: Verdict) -> Iterator[str]:
+def method_lines(verdict: Verdict) -> Iterator[str]:
+    """How it was compared, in sentences."""
     name = str(verdict.method["hash"])
     yield f"hash: {_HASHES[name]}; both servers computed the same over samples of every type"
     yield (
@@ -123,4 +128,8 @@ def _method(verdict: Verdict) -> Iterator[str]:
         where = ", ".join(columns) if columns else "no column of its types"
         yield f"not exactly, by the rule {rule} ({says}): {where}"
     if verdict.live:
-        yield "while replication ran: a row differs only once the target has replayed past it"
+        yield (
+            "while replication ran: a row that differed was looked at again, and differs only if it"
+            " did not change meanwhile and the target had replayed past the position at which the"
+            f" source was read; {verdict.looked_again:,} rows were looked at again"
+        )

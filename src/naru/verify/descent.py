@@ -31,7 +31,9 @@ class Refine:
 
 @dataclass(frozen=True)
 class Stream:
-    """Look at each row within the buckets that differ."""
+    """Look at each row within the buckets that differ; `few`: they are not too many to hold."""
+
+    few: bool = False
 
 
 def first_bits(rows: int) -> int:
@@ -63,7 +65,9 @@ def next_step(bits: int, source: Totals, target: Totals) -> Refine | Stream:
     wanted = (suspects // max(1, len(wrong))).bit_length()
     more = min(room, wanted, FIRST_BITS, MOST_BITS - bits)
     crowded = bits >= _CROWDED_FROM and len(wrong) * 2 > len(source.keys() | target.keys())
-    if suspects <= _ROWS_TO_STREAM or more < 1 or crowded:
+    if suspects <= _ROWS_TO_STREAM:
+        return Stream(few=True)
+    if more < 1 or crowded:
         return Stream()
     return Refine(bits + more)
 

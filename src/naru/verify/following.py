@@ -8,14 +8,16 @@ from itertools import islice
 from typing import cast
 
 from naru.errors import DeadlineError, UsageError
-from naru.postgres import Connection, fetch_all, fetch_value
+from naru.postgres import Connection, Lsn, fetch_all, fetch_one, fetch_value
 from naru.system import Deadline, wait_until
-from naru.verify.live import Decision, Round, State, decide
-from naru.verify.rows import CHUNK, Half, Suspect
+from naru.verify.half import Half
+from naru.verify.live import Decision, Round, State, decide, end_of_wal
+from naru.verify.rows import CHUNK, Suspect
 from naru.verify.verdict import RowKind
 
 _Identity = tuple[int, tuple[str, ...]]
 _REPLAY_SECONDS = 30.0
+_COMMIT_SECONDS = 1.0
 _CHEAP_ROWS = 100_000
 """Up to here rows without a key, found only by reading the whole table, are sampled."""
 
@@ -53,6 +55,24 @@ def find_slot(source: Connection, wanted: str | None) -> str:
     )
 
 
+_COPYING = """
+SELECT pg_catalog.format('%%I.%%I', n.nspname, c.relname)
+  FROM pg_catalog.pg_subscription s
+  JOIN pg_catalog.pg_subscription_rel r ON r.srsubid = s.oid AND r.srsubstate <> 'r'
+  JOIN pg_catalog.pg_class c ON c.oid = coalesce(pg_catalog.pg_partition_root(r.srrelid), r.srrelid)
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE s.subslotname = %s
+"""
+
+
+def still_copied(target: Connection, slot: str) -> frozenset[str]:
+    """Tables that the subscription of this slot has not copied yet, by `schema.table`.
+
+    What the slot has been confirmed to replay says nothing about them.
+    """
+    return frozenset(str(row[0]) for row in fetch_all(target, _COPYING, [slot]))
+
+
 def follow(
     source: Half,
     target: Half,
@@ -65,9 +85,12 @@ def follow(
     open_ = {(suspect.place, suspect.key): suspect for suspect in found}
     last: dict[_Identity, Round] = {}
     different: list[Suspect] = []
+    size = CHUNK if source.statements.key else len(open_)
     while open_ and not deadline.passed:
-        for chunk in _chunks(open_):
-            for identity, now in _look(source, target, connections, slot, chunk).items():
+        for chunk in _chunks(open_, size):
+            running = frozenset[str]().union(*(last[key].running for key in chunk if key in last))
+            looked = _look(source, target, connections, slot, chunk, running)
+            for identity, now in looked.items():
                 verdict: Decision = decide(last.get(identity), now)
                 last[identity] = now
                 if verdict == "pending":
@@ -79,10 +102,11 @@ def follow(
     return Followed(different, list(open_.values()))
 
 
-def _chunks(open_: dict[_Identity, Suspect]) -> list[list[_Identity]]:
+def _chunks(open_: dict[_Identity, Suspect], size: int) -> list[list[_Identity]]:
+    """Those that are open; without a key each look reads the whole table, so all at once."""
     rest = iter(list(open_))
     chunks = []
-    while chunk := list(islice(rest, CHUNK)):
+    while chunk := list(islice(rest, size)):
         chunks.append(chunk)
     return chunks
 
@@ -106,11 +130,16 @@ def _look(
     connections: tuple[Connection, Connection],
     slot: str,
     chunk: list[_Identity],
+    before: frozenset[str],
 ) -> dict[_Identity, Round]:
-    """One round: the source, then the target once it has replayed that read."""
+    """One round: the source, then the target once it has replayed that read.
+
+    `before` are the transactions that may have been committing in the round before.
+    """
+    settled = not before or _ended(source, connections[0], before)
     ours = _states(source, connections[0], chunk)
     with source.side.explained("reading the position"):
-        position = fetch_value(connections[0], "SELECT pg_current_wal_insert_lsn()::text")
+        position = _end_of_wal(connections[0])
     seen: dict[_Identity, set[int | None]] = {key: set() for key in chunk}
 
     def sample() -> None:
@@ -120,10 +149,50 @@ def _look(
         for key, hashes in seen.items():
             hashes.add(states[key].hash if key in states else None)
 
-    _await_replay(source, connections[0], slot, position, sample)
+    _await_replay(source, connections[0], slot, str(position), sample)
     theirs = _states(target, connections[1], chunk)
+    with source.side.explained("looking for running transactions"):
+        running = _running(connections[0])
     sample()
-    return {key: Round(ours.get(key), theirs.get(key), frozenset(seen[key])) for key in chunk}
+    return {
+        key: Round(ours.get(key), theirs.get(key), frozenset(seen[key]), running, settled)
+        for key in chunk
+    }
+
+
+_WAL = (
+    "SELECT pg_current_wal_insert_lsn()::text, current_setting('wal_block_size')::int8,"
+    " pg_size_bytes(current_setting('wal_segment_size'))"
+)
+_RUNNING = """
+SELECT backend_xid::text FROM pg_catalog.pg_stat_activity
+ WHERE backend_xid IS NOT NULL AND coalesce(state, '') NOT LIKE 'idle in transaction%'
+UNION ALL
+SELECT transaction::text FROM pg_catalog.pg_prepared_xacts
+"""
+"""Transactions that may be committing: one that waits for its client is not."""
+
+
+def _running(connection: Connection) -> frozenset[str]:
+    return frozenset(str(row[0]) for row in fetch_all(connection, _RUNNING))
+
+
+def _ended(source: Half, connection: Connection, before: frozenset[str]) -> bool:
+    """Wait a little until none of these transactions runs any more; True if so."""
+    with source.side.explained("looking for running transactions"):
+        try:
+            wait_until(
+                lambda: not before & _running(connection),
+                "transactions to end", _COMMIT_SECONDS, every=0.005,
+            )  # fmt: skip
+        except DeadlineError:
+            return False
+    return True
+
+
+def _end_of_wal(connection: Connection) -> Lsn:
+    inserted, page, segment = fetch_one(connection, _WAL)
+    return end_of_wal(Lsn.parse(inserted), page, segment)
 
 
 def _await_replay(

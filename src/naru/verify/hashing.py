@@ -1,7 +1,7 @@
 """The hash of a row, and the self-test that two servers compute it alike.
 
-`hash_record_extended` combines columns linearly, so that a sum over rows would not see a
-column swapped between two rows; hashing its result again removes that. Sums, unlike XOR,
+`hash_record_extended` and XOR combine columns linearly, so that a sum over rows might not see
+a column swapped between two rows; hashing the result again removes that. Sums, unlike XOR,
 count duplicates.
 """
 
@@ -15,15 +15,19 @@ from typing import Any, Literal, TypeVar
 from psycopg import sql
 
 from naru.errors import ServerError
-from naru.postgres import Connection, fetch_all
+from naru.postgres import Connection, fetch_all, fetch_one
+from naru.verify.alone import Field, field_of, mixed
 from naru.verify.side import Side
-from naru.verify.types import RAW, SAMPLES
+from naru.verify.types import SAMPLES, TypeFacts, form_of
 
 T = TypeVar("T")
 
 Method = Literal["record", "text", "md5"]
 METHODS: tuple[Method, ...] = ("record", "text", "md5")
 """Fastest first. `record` needs PostgreSQL 14, `text` 11; md5 is refused under FIPS."""
+
+FORMULA = 2
+"""Which formula makes a row's hash of its values': sums by different ones cannot be compared."""
 
 _ROW: Mapping[Method, str] = {
     "record": "pg_catalog.hash_record_extended(ROW({}), 7)",
@@ -38,12 +42,12 @@ def plain_hash(method: Method, values: Sequence[sql.Composable]) -> sql.Composed
     return sql.SQL(_ROW[method]).format(sql.SQL(", ").join(values))
 
 
-def row_hash(method: Method, values: Sequence[sql.Composable]) -> sql.Composed:
+def row_hash(method: Method, values: Sequence[sql.Composable | Field]) -> sql.Composed:
     """A 64-bit hash of `values` that may be summed over rows."""
+    fields = [value if isinstance(value, Field) else Field(value) for value in values]
     if method != "record":
-        return plain_hash(method, values)
-    mixed = "pg_catalog.hashtextextended(({})::pg_catalog.text, 7)"
-    return sql.SQL(mixed).format(plain_hash(method, values))
+        return plain_hash(method, [field.canonical for field in fields])
+    return mixed(fields)
 
 
 @dataclass(frozen=True)
@@ -125,32 +129,36 @@ def _encoding(connection: Connection) -> Any:
     return connection.execute("SHOW server_encoding").fetchone()
 
 
+_FACTS = """
+SELECT t.oid::int8, t.typname, t.typtype::text, o.pronamespace::regnamespace::text, o.proname,
+       s.pronamespace::regnamespace::text, s.proname
+  FROM pg_type t JOIN pg_proc o ON o.oid = t.typoutput JOIN pg_proc s ON s.oid = t.typsend
+ WHERE t.typname = ANY(%s) AND t.typnamespace = 'pg_catalog'::regnamespace
+"""
+_ROW_SAMPLE = (
+    ("text", "naru"), ("text", None), ("text", ""), ("int8", "-4294967297"), ("bytea", "\\x00ff"),
+    ("numeric", "-0.50"), ("numeric", "NaN"), ("numeric", None), ("float8", "-0"), ("float8", "0"),
+)  # fmt: skip
+
+
 def _sample_hashes(connection: Connection, method: Method, known: frozenset[str]) -> dict[str, int]:
-    """The hash of each sample by its type's name, and under '' that of a whole row."""
-    names = sorted(known)
-    sends = {
-        row[0]: row[1:]
-        for row in fetch_all(
-            connection,
-            "SELECT t.typname, n.nspname, p.proname FROM pg_type t"
-            " JOIN pg_proc p ON p.oid = t.typsend JOIN pg_namespace n ON n.oid = p.pronamespace"
-            " WHERE t.typname = ANY(%s) AND t.typnamespace = 'pg_catalog'::regnamespace",
-            [names],
-        )
+    """The hash of each sample by its type's name, and under '' that of a whole row.
+
+    A value is hashed both within a record and alone, where it can be.
+    """
+    types = {
+        row[1]: TypeFacts(row[0], "pg_catalog", row[1], row[2], False, row[3:5], row[5:7])
+        for row in fetch_all(connection, _FACTS, [[*known, "text"]])
     }
-    values = [
-        sql.SQL("{}::pg_catalog.{}").format(sql.Literal(SAMPLES[name]), sql.Identifier(name))
-        for name in names
-    ]
-    values = [
-        value if name in RAW else sql.SQL("{}({})").format(sql.Identifier(*sends[name]), value)
-        for name, value in zip(names, values, strict=True)
-    ]
-    whole = [
-        sql.SQL("'naru'::pg_catalog.text COLLATE \"C\""), sql.SQL("NULL::pg_catalog.text"),
-        sql.SQL("''::pg_catalog.text"), sql.SQL("pg_catalog.int8send(4294967297)"),
-        sql.SQL("'\\x00ff'::pg_catalog.bytea"),
-    ]  # fmt: skip
-    hashes = [plain_hash(method, [value]) for value in values] + [row_hash(method, whole)]
-    row = connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(hashes))).fetchone()
-    return dict(zip([*names, ""], row or (), strict=True))
+    names = sorted(known)
+    samples = [_sample(types[name], SAMPLES[name]) for name in names]
+    rows = [[one, Field(one.canonical)] for one in samples]
+    rows.append([_sample(types[name], value) for name, value in _ROW_SAMPLE])
+    query = sql.SQL("SELECT {}").format(sql.SQL(", ").join(row_hash(method, row) for row in rows))
+    return dict(zip([*names, ""], fetch_one(connection, query), strict=True))
+
+
+def _sample(type_: TypeFacts, value: str | None) -> Field:
+    literal = sql.SQL("{}::pg_catalog.{}").format(sql.Literal(value), sql.Identifier(type_.name))
+    form = form_of(type_, frozenset(SAMPLES))
+    return field_of(literal, type_, form, same_encoding=True)

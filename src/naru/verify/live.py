@@ -12,12 +12,23 @@ position of that read, and the target is read. Two consecutive rounds decide:
 - the target, having replayed the source's read, showed what was read then or until just
   after: the two were equal at a moment, so that a row which hardly rests is settled as well;
 - anything else is pending.
+
+A transaction can be seen at the target before it is at the source: between its commit
+record and its end a committing backend may wait, for a synchronous standby even for long. So a
+round makes a difference only if it is settled: when its source was read, all that had been
+running as the target was read before had ended, or was not committing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from naru.postgres import Lsn
+
+_SHORT_HEADER = 24
+_LONG_HEADER = 40
+"""Bytes of a WAL page's header; the long one is that of a segment's first page."""
 
 Decision = Literal["equal", "different", "pending"]
 
@@ -34,25 +45,41 @@ class State:
 class Round:
     """The source's row, and the target's after it had replayed past that read.
 
-    `seen` are the hashes that the source showed meanwhile (None: no row).
+    `seen` are the hashes that the source showed meanwhile (None: no row). `running` are
+    the source's transactions that may have been committing as the target was read, `settled`
+    says that those of the round before had ended when this one's source was read.
     """
 
     source: State | None
     target: State | None
     seen: frozenset[int | None] = frozenset()
+    running: frozenset[str] = frozenset()
+    settled: bool = True
 
 
 def decide(before: Round | None, now: Round) -> Decision:
     """What is known of one row after a round, given the round before it, which was pending."""
     if _hash(now.target) in now.seen | {_hash(now.source)}:
         return "equal"
-    if before is None:
+    if before is None or not now.settled:
         return "pending"
     if before.source is not None and before.source == now.source:
         return "different"
     if before.target is not None and before.target == now.target:
         return "different"
     return "pending"
+
+
+def end_of_wal(inserted: Lsn, page: int, segment: int) -> Lsn:
+    """Where the WAL ends whose insert position is `inserted`.
+
+    At the beginning of a page that position stands behind the page's header, which is not
+    written before a record follows: no standby can have replayed it.
+    """
+    for length, unit in ((_LONG_HEADER, segment), (_SHORT_HEADER, page)):
+        if inserted % unit == length:
+            return Lsn(inserted - length)
+    return inserted
 
 
 def _hash(state: State | None) -> int | None:

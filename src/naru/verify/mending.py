@@ -10,7 +10,8 @@ from typing import Any, Literal
 from psycopg import sql
 
 from naru.postgres import Connection, fetch_all
-from naru.verify.rows import CHUNK, Half, Suspect
+from naru.verify.half import Half
+from naru.verify.rows import CHUNK, Suspect
 from naru.verify.script import equal, line, literal, names, values
 from naru.verify.statements import Key
 

@@ -28,7 +28,8 @@ class Options:
     `slot` the logical slot on the source that feeds the target. With a ledger: `resume` goes on
     with a run that was stopped, `again` passes over tables that have not changed since they
     were found equal, unless that was `recheck_seconds` ago or more. `at_most_seconds` after
-    its start a run begins with no further table. `restraint` spares the servers.
+    its start a run begins with no further table. With `values` rows are named with the values
+    that differ, cut short. `restraint` spares the servers.
     """
 
     jobs: int = 2
@@ -43,6 +44,7 @@ class Options:
     materialized_rows: bool = False
     strict: bool = False
     max_differences: int = 100
+    values: bool = False
     sequence_values: tuple[SequenceValues, SequenceValues] | None = None
     live: bool = False
     live_seconds: float = 60.0

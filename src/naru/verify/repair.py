@@ -14,9 +14,9 @@ from psycopg import sql
 
 from naru.errors import UsageError
 from naru.postgres import Connection
+from naru.verify.half import Half
 from naru.verify.large_repair import large_object_statements
 from naru.verify.mending import SECTIONS, Counts, Section, TableMending
-from naru.verify.rows import Half
 from naru.verify.script import batches, children_first, line, literal, read, together
 from naru.verify.side import Side
 from naru.verify.verdict import LargeObjectDifference, Verdict

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
+from naru.verify.alone import Field, field_of
 from naru.verify.equality import Rule, loosen
 from naru.verify.hashing import Agreement, plain_hash, row_hash
 from naru.verify.relations import Part, Relation
-from naru.verify.types import Form, TypeFacts, as_text, canonical
+from naru.verify.types import Form, TypeFacts, as_text
 
 Key = tuple[str, ...]
 _VALUE_LENGTH = 200
@@ -36,12 +37,12 @@ class Statements:
         rules = self.rules.get(name, ())
         return loosen(sql.Identifier(name), type_, rules, self.agreement.method)
 
-    def _value(self, name: str, form: Form) -> sql.Composed:
+    def _field(self, name: str, form: Form) -> Field:
         value, type_ = self._loosened(name)
-        return canonical(value, type_, form, same_encoding=self.agreement.same_encoding)
+        return field_of(value, type_, form, same_encoding=self.agreement.same_encoding)
 
     def _row(self) -> sql.Composed:
-        return row_hash(self.agreement.method, [self._value(*column) for column in self.forms])
+        return row_hash(self.agreement.method, [self._field(*column) for column in self.forms])
 
     def _place(self) -> sql.Composed:
         """By what rows fall into buckets: a whole number that is the key, or a hash."""
@@ -50,10 +51,11 @@ class Statements:
         if self.numbered:
             return sql.SQL("{}::pg_catalog.int8").format(sql.Identifier(self.key[0]))
         forms = dict(self.forms)
-        values = [self._value(name, forms[name]) for name in self.key]
-        return plain_hash(self.agreement.method, values)
+        fields = [self._field(name, forms[name]) for name in self.key]
+        return row_hash(self.agreement.method, fields)
 
-    def _key_texts(self) -> list[sql.Composable]:
+    def key_texts(self) -> list[sql.Composable]:
+        """The columns of the key as text."""
         return [as_text(*self._loosened(name)) for name in self.key]
 
     def totals(self, part: Part, bits: int, within: Buckets | None) -> sql.Composed:
@@ -83,49 +85,74 @@ class Statements:
             _leaf(part.relation), _pages(part)
         )
 
-    def rows(self, within: Buckets) -> sql.Composed:
+    def rows(self, within: Buckets, part: Part | None = None) -> sql.Composed:
         """Every row of some buckets: place, hash, key; in the order of places.
 
-        Without a key: the row's hash, how often it occurs, nothing.
+        Without a key: the row's hash, how often it occurs, nothing. Of one `part`: in no order.
         """
+        parts = {
+            "row": self._row(),
+            "relation": _leaf(part.relation) if part else self.relation.identifier,
+            "pages": _pages(part) if part else sql.SQL("true"),
+            "order": sql.SQL("" if part else "ORDER BY 1"),
+        }
         if not self.key:
             return sql.SQL(
                 "SELECT hash, pg_catalog.count(*) FROM (SELECT {row} AS hash FROM {relation}"
-                " OFFSET 0) AS rows WHERE {buckets} GROUP BY hash ORDER BY hash"
-            ).format(
-                row=self._row(),
-                relation=self.relation.identifier,
-                buckets=within.holds(sql.SQL("hash")),
-            )
+                " WHERE {pages} OFFSET 0) AS rows WHERE {buckets} GROUP BY hash {order}"
+            ).format(**parts, buckets=within.holds(sql.SQL("hash")))
         return sql.SQL(
-            "SELECT {place} AS place, {row}, {key} FROM {relation} WHERE {buckets} ORDER BY 1"
+            "SELECT {place} AS place, {row}, {key} FROM {relation} WHERE {pages} AND {buckets}"
+            " {order}"
+        ).format(
+            **parts,
+            place=self._place(),
+            key=sql.SQL(", ").join(self.key_texts()),
+            buckets=within.holds(self._place()),
+        )
+
+    def span(self) -> sql.Composed:
+        """The least and the greatest value of a key that is a whole number."""
+        return sql.SQL(
+            "SELECT pg_catalog.min({0})::int8, pg_catalog.max({0})::int8 FROM {1}"
+        ).format(sql.Identifier(self.key[0]), self.relation.identifier)
+
+    def numbered_rows(self, within: Buckets, low: int, high: int) -> sql.Composed:
+        """What `rows` gives, in no order, found by all numbers of the buckets, by index."""
+        return sql.SQL(
+            "SELECT {place} AS place, {row}, {key} FROM {relation}"
+            " WHERE {column} = ANY(ARRAY(SELECT pg_catalog.generate_series(first, {high}, {step})"
+            " FROM pg_catalog.unnest({firsts}) AS first))"
         ).format(
             place=self._place(),
             row=self._row(),
-            key=sql.SQL(", ").join(self._key_texts()),
+            key=sql.SQL(", ").join(self.key_texts()),
             relation=self.relation.identifier,
-            buckets=within.holds(self._place()),
+            column=sql.Identifier(self.key[0]),
+            high=sql.Literal(high),
+            step=sql.SQL("{}::int8").format(sql.Literal(1 << within.bits)),
+            firsts=_bigints(first for first in within.firsts(low) if first <= high),
         )
 
     def states(self, keys: Sequence[Key], *, columns: bool) -> sql.Composed:
         """Of the rows with these keys: key, version, hash, and if asked each column's hash."""
-        each = [plain_hash(self.agreement.method, [self._value(*c)]) for c in self.forms]
+        each = [row_hash(self.agreement.method, [self._field(*c)]) for c in self.forms]
         return sql.SQL(
             "SELECT ARRAY[{key}]::text[], looked_up.xmin::text, {row}, ARRAY[{columns}]::int8[]"
             " FROM {looked_up}"
         ).format(
-            key=sql.SQL(", ").join(self._key_texts()),
+            key=sql.SQL(", ").join(self.key_texts()),
             row=self._row(),
             columns=sql.SQL(", ").join(each if columns else []),
-            looked_up=self._looked_up(keys),
+            looked_up=self.looked_up(keys),
         )
 
     def values(self, keys: Sequence[Key], columns: Sequence[str]) -> sql.Composed:
         """Of the rows with these keys: key, and these columns as text, whole."""
         return sql.SQL("SELECT ARRAY[{}]::text[], ARRAY[{}]::text[] FROM {}").format(
-            sql.SQL(", ").join(self._key_texts()),
+            sql.SQL(", ").join(self.key_texts()),
             sql.SQL(", ").join(self._texts(columns)),
-            self._looked_up(keys),
+            self.looked_up(keys),
         )
 
     def copies(self, hashes: Iterable[int], columns: Sequence[str]) -> sql.Composed:
@@ -144,7 +171,7 @@ class Statements:
     def _texts(self, columns: Sequence[str]) -> list[sql.Composed]:
         return [as_text(sql.Identifier(name), self.relation.column(name).type) for name in columns]
 
-    def _looked_up(self, keys: Sequence[Key]) -> sql.Composed:
+    def looked_up(self, keys: Sequence[Key]) -> sql.Composed:
         """The table, of it only the rows with these keys."""
         names = [sql.Identifier(f"naru_wanted_{i}") for i in range(len(self.key))]
         equal = [
@@ -200,6 +227,15 @@ class Buckets:
 
     bits: int
     wanted: tuple[int, ...]
+
+    def firsts(self, low: int) -> list[int]:
+        """The first number from `low` on that falls into each of them."""
+        mask = (1 << self.bits) - 1
+        return [low + ((bucket - low) & mask) for bucket in self.wanted]
+
+    def numbers(self, low: int, high: int) -> int:
+        """How many numbers from `low` to `high` fall into them, at most."""
+        return len(self.wanted) * (((high - low) >> self.bits) + 1)
 
     def holds(self, place: sql.Composable) -> sql.Composed:
         """The condition that a row's place falls into one of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,17 +13,19 @@ from dataclasses import replace
 from naru.postgres import Connection
 from naru.system import Deadline, Observer
 from naru.verify.agenda import Agenda, Item
-from naru.verify.following import find_slot, follow
+from naru.verify.following import find_slot, follow, still_copied
+from naru.verify.half import Half
 from naru.verify.hashing import Agreement
 from naru.verify.memory import Memory
+from naru.verify.naming_rows import name
 from naru.verify.options import Options
 from naru.verify.preparing import prepare
 from naru.verify.progress import RowsProgress, TableProgress
 from naru.verify.repair import Repair
-from naru.verify.rows import Half, Suspect, name, sift, suspects
+from naru.verify.rows import Found, Suspect, sift, suspects
 from naru.verify.side import Side, Workers
-from naru.verify.statements import Buckets, Statements
-from naru.verify.verdict import TableVerdict
+from naru.verify.statements import Statements
+from naru.verify.verdict import RowDifference, RowKind, TableVerdict
 
 Pair = tuple[Connection, Connection]
 _MOST_FOLLOWED = 20_000
@@ -54,6 +56,7 @@ class TableComparison:
         self._coordinators = ThreadPoolExecutor(options.jobs, thread_name_prefix="verify-table")
         self._local = threading.local()
         self._slot: str | None = None
+        self._copied: frozenset[str] = frozenset()
         at_most = options.at_most_seconds
         self._deadline = Deadline(at_most, "tables") if at_most is not None else None
         self.not_reached: dict[str, float | None] = {}
@@ -63,6 +66,8 @@ class TableComparison:
         if self._options.live:
             with self._sides[0].explained("looking for the slot"):
                 self._slot = find_slot(connections[0], self._options.slot)
+            with self._sides[1].explained("looking for tables that are still copied"):
+                self._copied = still_copied(connections[1], self._slot)
         running: deque[Future[TableVerdict | None]] = deque()
         for item in self._agenda.items():
             running.append(self._coordinators.submit(self._item, item))
@@ -110,6 +115,8 @@ class TableComparison:
         if source is None or target is None:
             lacking = "source" if source is None else "target"
             return TableVerdict(table, reason=f"the {lacking} has no such table")
+        if table in self._copied:
+            return TableVerdict(table, reason="the subscription has not copied it yet")
         statements = prepare(source, target, self._agreement, self._options)
         connections = self._connections()
         with ExitStack() as stack:
@@ -134,33 +141,34 @@ class TableComparison:
     def _verdict(
         self, table: str, source: Half, target: Half, readers: Pair, progress: TableProgress
     ) -> TableVerdict:
-        rows, target_rows, within = sift(source, target, progress.count)
-        verdict = TableVerdict(table, rows, target_rows)
-        if within is None:
+        sifted = sift(source, target, progress.count)
+        verdict = TableVerdict(table, sifted.source_rows, sifted.target_rows)
+        if sifted.within is None:
             return verdict
         with progress.looking(table):
-            return self._differing(verdict, source, target, readers, within)
+            return self._differing(verdict, source, target, readers, sifted)
 
     def _differing(
-        self, verdict: TableVerdict, source: Half, target: Half, readers: Pair, within: Buckets
+        self, verdict: TableVerdict, source: Half, target: Half, readers: Pair, sifted: Found
     ) -> TableVerdict:
         """Look at rows one by one where totals differ."""
         most = _MOST_FOLLOWED if self._slot else self._options.max_differences
-        found = 0
+        kinds: Counter[RowKind] = Counter()
         kept: list[Suspect] = []
         mending = self._repair.table(source, target) if self._repair else None
-        for suspect in suspects(source, target, readers, within):
-            found += 1
+        for suspect in suspects(source, target, readers, sifted):
+            kinds[suspect.kind] += 1
             if mending:
                 mending.take(suspect)
             if len(kept) < most:
                 kept.append(suspect)
         if mending:
             mending.flush()
+        found = kinds.total()
         if self._slot:
             return self._settled(verdict, source, target, readers, found, kept)
-        named = tuple(name(source, target, readers, kept))
-        return replace(verdict, found=found, differences=named)
+        named = name(source, target, readers, kept, values=self._options.values)
+        return replace(verdict, found=found, differences=named, kinds=kinds)
 
     def _settled(
         self,
@@ -176,14 +184,20 @@ class TableComparison:
         settled = follow(source, target, readers, self._slot or "", kept, deadline)
         most = self._options.max_differences
         live = [Half(h.side, h.workers, h.statements, "") for h in (source, target)]
+
+        def named(rows: list[Suspect]) -> tuple[RowDifference, ...]:
+            return name(live[0], live[1], readers, rows[:most], values=self._options.values)
+
         return TableVerdict(
             verdict.table,
             verdict.rows,
             verdict.target_rows,
             found=len(settled.different),
-            differences=tuple(name(live[0], live[1], readers, settled.different[:most])),
-            pending=tuple(name(live[0], live[1], readers, settled.pending[:most])),
+            differences=named(settled.different),
+            kinds=Counter(suspect.kind for suspect in settled.different),
+            pending=named(settled.pending),
             pending_found=len(settled.pending) + found - len(kept),
+            looked_again=len(kept),
         )
 
     def _connections(self) -> tuple[Pair, Pair]:

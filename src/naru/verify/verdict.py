@@ -17,18 +17,41 @@ RowKind = Literal["changed", "missing", "extra"]
 """`missing`: only in the source. `extra`: only in the target."""
 
 
+class Excerpt(NamedTuple):
+    """Some bytes of a value of `size` bytes: `length` of them from `start`, as text or in hex."""
+
+    start: int
+    size: int
+    length: int
+    text: str
+    binary: bool = False
+
+
+class ValuePair(NamedTuple):
+    """One column of a row on both sides; None is NULL, or a row that this side has not.
+
+    Not `searched`: where two long values first differ was not looked for.
+    """
+
+    column: str
+    source: Excerpt | None
+    target: Excerpt | None
+    searched: bool = True
+
+
 @dataclass(frozen=True)
 class RowDifference:
     """One row that differs, named by its key; a table without one names it by its columns.
 
     `columns` are those that differ in a changed row. `count` is how many equal rows of a
-    table without a key are missing or extra.
+    table without a key are missing or extra. `values` are there only if they were asked for.
     """
 
     kind: RowKind
     key: Mapping[str, Any]
     columns: tuple[str, ...] = ()
     count: int = 1
+    values: tuple[ValuePair, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         shape: dict[str, Any] = {
@@ -48,9 +71,13 @@ class TableVerdict:
     target_rows: int = 0
     found: int = 0
     differences: tuple[RowDifference, ...] = ()
+    kinds: Mapping[RowKind, int] = field(default_factory=dict)
+    """How many of the differences found are of each kind."""
     pending: tuple[RowDifference, ...] = ()
     """Rows that kept changing until the deadline of a live comparison."""
     pending_found: int = 0
+    looked_again: int = 0
+    """Rows that differed in the snapshots of a live comparison, and were looked at again."""
     reason: str | None = None
     """Why the rows could not be compared, such as a table missing on one side."""
     loosened: tuple[str, ...] = ()
@@ -73,6 +100,10 @@ class TableVerdict:
             "differences_found": self.found,
             "differences": [difference.to_json() for difference in self.differences],
         }
+        if self.kinds:
+            shape["kinds"] = dict(self.kinds)
+        if self.looked_again:
+            shape["looked_again"] = self.looked_again
         if self.pending_found:
             shape["pending_found"] = self.pending_found
             shape["pending"] = [difference.to_json() for difference in self.pending]
@@ -248,6 +279,11 @@ class Verdict:
         """How many rows kept changing until the deadline of a live comparison."""
         return sum(table.pending_found for table in self.tables)
 
+    @property
+    def looked_again(self) -> int:
+        """How many rows a live comparison looked at again, since they may have been changing."""
+        return sum(table.looked_again for table in self.tables)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "same": self.same,
@@ -255,6 +291,7 @@ class Verdict:
             "seconds": round(self.seconds, 3),
             "differences": self.differences,
             "pending": self.pending,
+            "looked_again": self.looked_again,
             "tables": [table.to_json() for table in self.tables],
             "schema": [difference.to_json() for difference in self.schema],
             "sequences": [difference.to_json() for difference in self.sequences],
