@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from psycopg import sql
@@ -17,7 +19,7 @@ from typer.testing import CliRunner
 from naru.cli.main import app
 from naru.errors import UsageError
 from naru.postgres import Dsn, LocalServer, connect, fetch_value
-from naru.system import wait_until
+from naru.system import run, wait_until
 from naru.verify import LagMeter, Options, SequenceState, compare
 
 pytestmark = pytest.mark.integration
@@ -187,3 +189,64 @@ def subscription(pair: Pair) -> sql.Identifier:
 def execute(dsn: Dsn, statement: str | sql.Composed) -> None:
     with connect(dsn, purpose="test") as connection:
         connection.execute(statement.encode() if isinstance(statement, str) else statement)
+
+
+def test_a_commit_that_waits_for_a_standby_is_no_difference_at_the_target(pair: Pair) -> None:
+    """It can be seen at the target while the source, waiting for its own standby, hides it."""
+    with waiting_commit(pair, "UPDATE account SET name = 'late' WHERE id = 77"):
+        early = compare(pair.source, pair.target, options=Options(live=True, live_seconds=3))
+    account = early.tables[0]
+    assert (account.found, account.pending_found) == (0, 1)
+    assert [row.key["id"] for row in account.pending] == [77]
+    later = compare(pair.source, pair.target, options=Options(live=True, live_seconds=20))
+    assert later.tables[0].same
+
+
+@contextlib.contextmanager
+def waiting_commit(pair: Pair, statement: str) -> Iterator[None]:
+    """A transaction that has reached the target, and whose backend has not ended its commit."""
+    with connect(pair.source, purpose="test") as admin:
+        name = sql.Literal("nobody")
+        admin.execute(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = {}").format(name))
+        admin.execute("SELECT pg_reload_conf()")
+        thread = threading.Thread(target=execute, args=(pair.source, statement))
+        try:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            wait_until(
+                lambda: fetch_value(admin, "SHOW synchronous_standby_names") == "nobody",
+                "the setting to hold", 30,
+            )  # fmt: skip
+            thread.start()
+            wait_until(lambda: fetch_value(admin, waiting) > 0, "a commit that waits", 30)
+            with connect(pair.target, purpose="test") as target:
+                arrived = "SELECT name = 'late' FROM account WHERE id = 77"
+                wait_until(lambda: fetch_value(target, arrived), "the change to arrive", 30)
+            yield
+        finally:
+            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            admin.execute("SELECT pg_reload_conf()")
+            thread.join()
+
+
+def test_a_table_that_the_subscription_still_copies_is_not_judged(pair: Pair) -> None:
+    execute(pair.source, "CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)")
+    execute(pair.target, "CREATE TABLE late (id int PRIMARY KEY CHECK (id > 1))")
+    refresh = sql.SQL("ALTER SUBSCRIPTION {} REFRESH PUBLICATION").format(subscription(pair))
+    execute(pair.target, refresh)
+    verdict = compare(pair.source, pair.target, options=Options(live=True, schema=False))
+    late = {table.table: table for table in verdict.tables}["public.late"]
+    assert late.reason == "the subscription has not copied it yet"
+    assert not verdict.same
+
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_no_false_report_in_some_seconds_of_many_changes() -> None:
+    """The proof of ten minutes, `benchmarks/live.py`, made short."""
+    script = BENCHMARKS / "live.py"
+    said = run([sys.executable, script, "--seconds", "15", "--rate", "300"], seconds=300).stdout
+    seen = json.loads(said.splitlines()[-1])
+    assert seen["false_reports"] == []
+    assert (seen["found"], seen["holds"]) == (seen["planted"], True)
+    assert seen["changes"] > 500
