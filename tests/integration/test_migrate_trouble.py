@@ -65,6 +65,14 @@ def cutover(made: Case, code: int, *said: str) -> None:
         assert words in done.stderr, (words, done.stderr[-3000:])
 
 
+def wait_for_gates(made: Case) -> None:
+    with made.record() as record:
+        wait_until(
+            lambda: all(one.severity != "shut" for one in made.switcher(record).gates()),
+            "the gates to open", 60,
+        )  # fmt: skip
+
+
 def test_a_subscription_that_somebody_disabled_shuts_the_gate_until_it_is_enabled(
     made: Case,
 ) -> None:
@@ -75,11 +83,7 @@ def test_a_subscription_that_somebody_disabled_shuts_the_gate_until_it_is_enable
         assert f"subscription {name} is disabled" in status(made, 1)["problem"]
         cutover(made, 1, f"subscription {name} is disabled", "ENABLE", "nothing was done")
         target.execute(f"ALTER SUBSCRIPTION {name} ENABLE")
-        with made.record() as record:
-            wait_until(
-                lambda: all(one.severity != "shut" for one in made.switcher(record).gates()),
-                "the gates to open", 60,
-            )  # fmt: skip
+        wait_for_gates(made)
     assert status(made, 0)["problem"] is None
     cutover(made, 0)
 
@@ -123,6 +127,7 @@ def test_every_kind_of_change_arrives(made: Case) -> None:
             "INSERT INTO item SELECT g, repeat(md5(g::text), 40)"
             " FROM generate_series(100000, 170000) g"
         )
+    wait_for_gates(made)
     cutover(made, 0, "exact comparison")
     with connect(made.target, purpose="test") as target:
         assert fetch_value(target, "SELECT nextval('tickets')") == 7000
