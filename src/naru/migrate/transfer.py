@@ -187,11 +187,13 @@ class Worker:
 
     def _open_target(self) -> Connection:
         if self._target is None:
-            self._target = self._target_side.connect(self._purpose)
-            self._prepare(self._target)
-            # Waiting for each small part to be flushed would only cost time: the copy
-            # settles at its end.
-            self._target.execute("SET synchronous_commit = off")
+            target = self._target_side.connect(self._purpose)
+            with explained(self._target_side, "setting up a session"):
+                self._prepare(target)
+                # Waiting for each small part to be flushed would only cost time: the copy
+                # settles at its end.
+                target.execute("SET synchronous_commit = off")
+            self._target = target
         return self._target
 
     def _prepare(self, connection: Connection) -> None:
