@@ -71,9 +71,7 @@ class Builder:
                 snapshot=snapshot,
                 lock_seconds=self._record.source.lock_seconds,
             )
-        schema.pre_data(
-            dump, self._record.target.dsn, jobs=self._bounds.jobs, observer=self._observer
-        )
+        schema.pre_data(dump, self._record.target.dsn, observer=self._observer)
 
     def eagerly(self, sizes: dict[Relation, int]) -> Eager:
         """Builds what large ones of these tables have, as soon as they are copied."""
