@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from naru.ground import state_folder
 from naru.postgres import LocalServer
 from tests import servers
 
@@ -17,6 +19,13 @@ def server_folder() -> Iterator[Path]:
     servers.reap()
     with servers.session_folder() as folder:
         yield folder
+
+
+@pytest.fixture
+def no_state_left(tmp_path: Path) -> Iterator[None]:
+    """Takes away the state of commands that ran in the test's folder: as root it lies elsewhere."""
+    yield
+    shutil.rmtree(state_folder(tmp_path / "naru.toml"), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

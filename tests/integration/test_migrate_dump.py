@@ -27,7 +27,7 @@ from naru.postgres import Dsn, LocalServer, connect, fetch_value
 from naru.verify import compare
 from tests.migration import PASSWORDS, Case, drop_database, found
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_state_left")]
 
 DATABASE = "naru_dumped"
 SECOND = "Zweite Datenbank/€"
