@@ -204,7 +204,11 @@ class Naru:
         return timed(command, self.secrets(), home, self._pair)
 
     def abort(self, home: Path) -> None:
+        """Leave nothing on either server, nor the state, which may lie outside `home`."""
+        from naru.ground import state_folder
+
         timed(self.command("migrate", "abort", "--yes"), self.secrets(), home, self._pair)
+        shutil.rmtree(state_folder(home / "naru.toml"), ignore_errors=True)
 
     def command(self, *words: str) -> list[str]:
         """The program's words, with both sides."""
