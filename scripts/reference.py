@@ -63,6 +63,9 @@ def spec_page() -> str:
     parts = ["# naru.toml", MADE, SPEC_PREFACE]
     for table, field in Spec.model_fields.items():
         model: Any = field.annotation
+        if table == "parameter_group":
+            parts.append(f"## [parameter_group.NAME]\n\n{_line(field.description)}\n")
+            continue
         parts.append(f"## [{table}]\n\n{model.__doc__}\n")
         parts.append("| key | means | allowed | default |\n|-|-|-|-|")
         for name, key in model.model_fields.items():

@@ -58,8 +58,17 @@ def test_the_lab_itself_breaks_no_rule(tmp_path: Path) -> None:
         ("service", 'locale = "korean"', "ko_KR.UTF-8"),
         ("service", 'timezone = "Asia/Soul"', "Asia/Seoul"),
         ("service", 'timezone = "../../etc/passwd"', "Asia/Seoul"),
-        ("service", "settings = { port = 1 }", "except those that Naru sets itself"),
-        ("service", 'settings = { "a b" = 1 }', "PostgreSQL settings"),
+        ("service", "settings = 7", "except those that Naru sets itself"),
+        ("service", 'server_type = "db1v2"', "db1v2m4: 2 vCPU and 4 GiB"),
+        ("service", 'server_type = "db1v0m4"', "db1v2m4: 2 vCPU and 4 GiB"),
+        ("service", "data_gb = 0", "from 0.1 to 5120"),
+        ("service", "memory_share = 1.1", "from 0.05 to 1"),
+        ("service", 'ha = "no"', "true or false"),
+        ("service", "audit = 1", "true or false"),
+        ("service", 'parameter_group = "reports"', "there is no [parameter_group.reports]"),
+        ("maintenance", 'day = "Sunday"', '"SUN"'),
+        ("maintenance", 'start = "24:00"', "a time of day such as 03:00"),
+        ("maintenance", "hours = 0", "from 1 to 24"),
         ("service", 'host = "10.1.3"', "a host's address"),
         ("service", 'host = "192.168.0.1"', "10.1.1.0/24, 10.1.2.0/24 or 10.1.3.0/24"),
         ("service", 'host = "10.1.3.255"', "a host's address"),
@@ -93,6 +102,8 @@ def test_a_value_that_is_not_allowed_is_refused_with_its_line(
         '[service]\npassword = "ceadmin123!"',
         "[service]\nmembers = 3\netcd_members = 3",
         '[service]\nlocale = "ko_KR.UTF-8"\nencoding = "EUC_KR"\ntimezone = "UTC"',
+        '[service]\nserver_type = "db2v16m128"\nha = false\ndata_gb = 16\naudit = true',
+        '[maintenance]\nenabled = true\nday = "MON"\nstart = "00:00"\nhours = 24',
         '[service]\nversion = "16"\nserver_prefix = "ced-1"',
         '[source]\nscale = 1\ndatabase = "한글 db"',
         '[ground]\nnetwork = "127.7.0.0/16"\npostgres = ["/opt/bin"]',
@@ -116,8 +127,42 @@ def test_a_password_that_the_service_would_refuse_is_refused_and_not_shown(
 
 
 def test_settings_may_be_written_as_numbers_and_booleans(tmp_path: Path) -> None:
-    spec = _load(tmp_path, "[service.settings]\nwork_mem = '8MB'\njit = false\nmax_wal_senders = 9")
-    assert spec.service.settings == {"work_mem": "8MB", "jit": "off", "max_wal_senders": "9"}
+    spec = _load(
+        tmp_path, "[service.settings]\nwork_mem = '8MB'\njit = false\nmax_wal_senders = 19"
+    )
+    assert spec.service.settings == {"work_mem": "8MB", "jit": "off", "max_wal_senders": "19"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("port", "1", "Naru sets it itself, because it says where the server is"),
+        ("wal_level", "'minimal'", "replication and the election rest on it"),
+        ("synchronous_commit", "'off'", "what is acknowledged must outlive a failure"),
+        ("max_connections", "20", "20 is not allowed; allowed: a whole number from 25"),
+        ("max_wal_senders", "'many'", "a whole number from 10"),
+        ('"a b"', "1", "is not a name of a PostgreSQL setting"),
+    ],
+)
+@pytest.mark.parametrize("table", ["service.settings", "parameter_group.reports"])
+def test_a_setting_that_is_not_for_naru_toml_is_refused_with_the_reason(
+    tmp_path: Path, table: str, name: str, value: str, words: str
+) -> None:
+    message = _fault(tmp_path, f"[{table}]\njit = true\n{name} = {value}\n")
+    assert message.startswith(f"naru.toml:3: {table}.{name.strip(chr(34))}: ")
+    assert words in message
+
+
+def test_a_parameter_group_is_named_and_holds_settings(tmp_path: Path) -> None:
+    text = "[service]\nparameter_group = 'reports'\n[parameter_group.reports]\njit = false\n"
+    assert _load(tmp_path, text).parameter_group == {"reports": {"jit": "off"}}
+    wrong = _fault(tmp_path, "[parameter_group.Reports]\njit = false\n")
+    assert wrong.startswith("naru.toml:1: parameter_group.Reports: is not allowed as a name")
+
+
+def test_without_ha_there_is_one_member_and_its_address_alone(tmp_path: Path) -> None:
+    spec = _load(tmp_path, '[service]\nha = false\nfirst_member = "10.1.3.254"\n')
+    assert spec.service.member_count == 1
 
 
 def test_an_unknown_key_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:

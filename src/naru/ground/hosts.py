@@ -54,7 +54,7 @@ def member_hosts(spec: Spec) -> tuple[Host, ...]:
             str(IPv4Address(service.first_member) + number),
             (("postgres", service.port), ("patroni", REST_PORT)),
         )
-        for number in range(service.members)
+        for number in range(service.member_count)
     )
 
 

@@ -20,6 +20,12 @@ from naru.postgres.installation import (
     oldest,
 )
 from naru.postgres.lsn import Lsn
+from naru.postgres.parameters import (
+    Parameter,
+    describe_parameters,
+    has_extension,
+    wrong_values,
+)
 from naru.postgres.passwords import generate_password, scram_secret
 from naru.postgres.server import LocalServer, initialise, server_command, write_settings
 from naru.postgres.vigil import Vigil
@@ -31,8 +37,10 @@ __all__ = [
     "Installation",
     "LocalServer",
     "Lsn",
+    "Parameter",
     "Vigil",
     "connect",
+    "describe_parameters",
     "explain",
     "fetch_all",
     "fetch_one",
@@ -40,10 +48,12 @@ __all__ = [
     "find_installation",
     "find_installations",
     "generate_password",
+    "has_extension",
     "initialise",
     "newest",
     "oldest",
     "scram_secret",
     "server_command",
     "write_settings",
+    "wrong_values",
 ]

@@ -36,7 +36,8 @@ def check(declared: Mapping[str, Any]) -> Spec | list[Fault]:
     try:
         spec = Spec.model_validate(declared)
     except ValidationError as error:
-        return [_fault(dict(detail)) for detail in error.errors(include_url=False)]
+        details = [dict(detail) for detail in error.errors(include_url=False)]
+        return [fault for detail in details for fault in _faults(detail)]
     faults = list(_conflicts(spec))
     return faults or spec
 
@@ -70,6 +71,13 @@ def allowed(field: FieldInfo) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "a table"
     return "a text"
+
+
+def _faults(detail: Mapping[str, Any]) -> list[Fault]:
+    if detail["type"] == "parts":
+        parts: Mapping[str, str] = detail["ctx"]["parts"]
+        return [Fault((*detail["loc"], name), why) for name, why in parts.items()]
+    return [_fault(detail)]
 
 
 def _fault(detail: Mapping[str, Any]) -> Fault:
@@ -126,7 +134,7 @@ def _conflicts(spec: Spec) -> Iterator[Fault]:
     hosts: list[tuple[Path, str, int]] = [
         (("source", "host"), spec.source.host, 1),
         (("service", "host"), service.host, 1),
-        (("service", "first_member"), service.first_member, service.members),
+        (("service", "first_member"), service.first_member, service.member_count),
         (("service", "etcd_host"), service.etcd_host, service.etcd_members),
         (("traffic", "host"), traffic.host, 1),
         *_backup_hosts(spec),
@@ -144,5 +152,9 @@ def _conflicts(spec: Spec) -> Iterator[Fault]:
             yield Fault(path, f"the address {address} is taken by {'.'.join(map(str, paths[0]))}")
     if service.read_port == service.port:
         yield Fault(("service", "read_port"), "must differ from service.port")
+    if service.parameter_group and service.parameter_group not in spec.parameter_group:
+        known = ", ".join(spec.parameter_group) or "none"
+        text = f"there is no [parameter_group.{service.parameter_group}]; there are: {known}"
+        yield Fault(("service", "parameter_group"), text)
     if traffic.pool_size > traffic.max_clients:
         yield Fault(("traffic", "pool_size"), "may not be more than traffic.max_clients")

@@ -59,6 +59,9 @@ def declare(declared: Declared, key: str, text: str) -> list[Fault]:
     if key.startswith("service.settings."):
         settings = declared.setdefault("service", {}).setdefault("settings", {})
         settings[key.removeprefix("service.settings.")] = text
+    elif table == "parameter_group" and "." in name:
+        group, _, setting = name.partition(".")
+        declared.setdefault(table, {}).setdefault(group, {})[setting] = text
     else:
         declared.setdefault(table, {})[name] = _read(_field(key), text)
     found = check(declared)
@@ -84,6 +87,9 @@ def render(declared: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for table, field in Spec.model_fields.items():
         model: Any = field.annotation
+        if table == "parameter_group":
+            lines += ["", *_groups(field, declared.get(table, {}))]
+            continue
         lines += ["", *_comment(model.__doc__ or ""), f"[{table}]"]
         for name, key in model.model_fields.items():
             lines += ["", *_comment(f"{_meaning(key)} Allowed: {allowed(key)}.")]
@@ -93,6 +99,15 @@ def render(declared: Mapping[str, Mapping[str, Any]]) -> str:
             else:
                 lines.append(f"# {name} = {_toml(key.default)}")
     return "\n".join(lines) + "\n"
+
+
+def _groups(field: FieldInfo, declared: Mapping[str, Any]) -> list[str]:
+    """The parameter groups, each a table of its own; an example when there is none."""
+    lines = _comment(_meaning(field))
+    for name, settings in declared.items():
+        lines += ["", f"[parameter_group.{_key(name)}]"]
+        lines += [f"{_key(key)} = {_toml(value)}" for key, value in settings.items()]
+    return lines if declared else [*lines, "# [parameter_group.reports]", "# work_mem = '64MB'"]
 
 
 def write_spec(path: Path, declared: Declared, *, force: bool = False) -> None:

@@ -26,6 +26,7 @@ Address = Annotated[str, rules.ADDRESS]
 Port = Annotated[int, rules.PORT]
 Version = Annotated[str, rules.VERSION]
 Settings = Annotated[dict[str, str], BeforeValidator(_as_text), rules.SETTINGS]
+Groups = Annotated[dict[str, Settings], rules.GROUPS]
 
 
 class _Table(BaseModel):
@@ -90,6 +91,16 @@ class ServiceSpec(_Table):
     """The port for writes: the primary."""
     read_port: Port = 2867
     """The port for reads: the standbys."""
+    server_type: Annotated[str, rules.SERVER_TYPE] = "db1v2m4"
+    """The members' servers by the provider's name, here 2 vCPU and 4 GiB. Memory, parallelism and
+    connections are set by it; `naru service settings` shows which to what."""
+    memory_share: Annotated[float, rules.between(0.05, 1)] = 0.25
+    """How much of that memory a member takes on this machine, where several members share one."""
+    data_gb: Annotated[float, rules.between(0.1, 5120)] = 16.0
+    """How much data and WAL a member may hold, in GB of 2^30 bytes; the provider has 16 to 5120.
+    Alarms at 80 and 90 %; from 95 % on, clients may only read until it is below 90 %."""
+    ha: bool = True
+    """Whether there are standbys. Without, there is one member alone, and `members` is not used."""
     members: Annotated[int, rules.between(2, 5)] = 3
     """How many PostgreSQL nodes: one primary and one synchronous standby, or more."""
     first_member: Address = "10.1.3.41"
@@ -110,8 +121,31 @@ class ServiceSpec(_Table):
     """The databases' locale."""
     timezone: Annotated[str, rules.TIMEZONE] = "Asia/Seoul"
     """The servers' time zone."""
+    audit: bool = False
+    """Whether it is logged who connected, and who changed what and when: by pgaudit where it is
+    installed with that PostgreSQL, else by PostgreSQL's own log."""
+    parameter_group: Annotated[str, rules.GROUP] = ""
+    """The `[parameter_group.NAME]` whose settings hold; none when empty."""
     settings: Settings = {}
-    """PostgreSQL settings beyond our own, by name."""
+    """PostgreSQL settings beyond those of the group and our own, by name."""
+
+    @property
+    def member_count(self) -> int:
+        """How many members there are to be: one without `ha`."""
+        return self.members if self.ha else 1
+
+
+class MaintenanceSpec(_Table):
+    """When members may be restarted for changed settings. Without a window, `naru up` does it."""
+
+    enabled: bool = False
+    """Whether restarts wait for the window."""
+    day: Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"] = "SUN"
+    """The day of the week, in the service's time zone."""
+    start: Annotated[str, rules.TIME_OF_DAY] = "03:00"
+    """When it begins."""
+    hours: Annotated[int, rules.between(1, 24)] = 1
+    """How long it lasts."""
 
 
 class BackupSpec(_Table):
@@ -157,5 +191,9 @@ class Spec(_Table):
     ground: GroundSpec = GroundSpec()
     source: SourceSpec = SourceSpec()
     service: ServiceSpec = ServiceSpec()
+    parameter_group: Groups = {}
+    """Named sets of PostgreSQL settings, `[parameter_group.NAME]`; `service.parameter_group`
+    names the one that holds."""
+    maintenance: MaintenanceSpec = MaintenanceSpec()
     backup: BackupSpec = BackupSpec()
     traffic: TrafficSpec = TrafficSpec()

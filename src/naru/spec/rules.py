@@ -26,6 +26,8 @@ class Rule:
 
     allowed: str
     holds: Callable[[Any], bool]
+    why: Callable[[Any], dict[str, str]] | None = None
+    """What is wrong with which parts of a table; where this says it, `holds` is not asked."""
 
     def __get_pydantic_core_schema__(
         self, source: type[Any], handler: GetCoreSchemaHandler
@@ -33,6 +35,9 @@ class Rule:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def _check(self, value: Any) -> Any:
+        reasons = self.why(value) if self.why is not None else {}
+        if reasons:
+            raise PydanticCustomError("parts", "not allowed", {"parts": reasons})
         if value is not None and not self.holds(value):
             raise PydanticCustomError("rule", "not allowed")
         return value
@@ -98,21 +103,63 @@ def is_timezone(text: str) -> bool:
     return True
 
 
-def is_settings(settings: dict[str, str]) -> bool:
-    """Names of PostgreSQL settings, none of those that Naru sets itself."""
-    return all(
-        re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", name) and name not in OWN_SETTINGS
-        for name in settings
-    )
+OWN_SETTINGS = {
+    **dict.fromkeys(
+        ("config_file", "data_directory", "external_pid_file", "hba_file", "ident_file",
+         "listen_addresses", "port", "unix_socket_directories", "cluster_name", "log_directory",
+         "logging_collector"),
+        "it says where the server is and where its files are",
+    ),
+    **dict.fromkeys(
+        ("hot_standby", "primary_conninfo", "primary_slot_name", "recovery_target_timeline",
+         "restore_command", "synchronous_standby_names", "synchronized_standby_slots", "wal_level",
+         "wal_log_hints", "archive_mode", "archive_command", "archive_library"),
+        "replication and the election rest on it",
+    ),
+    **dict.fromkeys(
+        ("fsync", "full_page_writes", "synchronous_commit"),
+        "what is acknowledged must outlive a failure",
+    ),
+    "password_encryption": "passwords are SCRAM everywhere",
+    "default_transaction_read_only": "the guard of service.data_gb sets it",
+}  # fmt: skip
+"""Settings that make the service what it is, each with the reason; they are not for naru.toml."""
+
+LEAST_SETTINGS = {
+    "max_connections": 25,
+    "max_locks_per_transaction": 32,
+    "max_replication_slots": 10,
+    "max_wal_senders": 10,
+    "max_worker_processes": 8,
+}
+"""What Patroni, replication and migrations need at least. Patroni drops less without a word."""
 
 
-OWN_SETTINGS = frozenset({
-    "cluster_name", "config_file", "data_directory", "external_pid_file", "hba_file",
-    "hot_standby", "ident_file", "listen_addresses", "password_encryption", "port",
-    "primary_conninfo", "primary_slot_name", "recovery_target_timeline",
-    "synchronous_standby_names", "unix_socket_directories", "wal_level",
-})  # fmt: skip
-"""Settings that make the service what it is; they are not for naru.toml."""
+def wrong_settings(settings: dict[str, str]) -> dict[str, str]:
+    """What is wrong with PostgreSQL settings, by name. The server judges the values later."""
+    found = {name: _wrong_setting(name, value) for name, value in settings.items()}
+    return {name: why for name, why in found.items() if why is not None}
+
+
+def _wrong_setting(name: str, value: object) -> str | None:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", name):
+        return "is not a name of a PostgreSQL setting"
+    if name in OWN_SETTINGS:
+        return f"is not allowed: Naru sets it itself, because {OWN_SETTINGS[name]}"
+    least = LEAST_SETTINGS.get(name)
+    if least is not None and (not str(value).isdigit() or int(str(value)) < least):
+        return f"{value} is not allowed; allowed: a whole number from {least}"
+    return None
+
+
+def wrong_groups(groups: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Which names of parameter groups are not allowed."""
+    return {
+        name: "is not allowed as a name; allowed: lower-case letters, digits, _ and -, 1 to 40"
+        for name in groups
+        if not re.fullmatch("[a-z0-9][a-z0-9_-]{0,39}", name)
+    }
+
 
 _ENCODINGS = {"utf8", "sqlascii", "euckr", "eucjp", "euccn", "euctw", "latin1", "latin9", "win1252"}
 
@@ -161,7 +208,15 @@ LOCALE = matching(
     "C, or a locale of the machine such as ko_KR.UTF-8",
 )
 TIMEZONE = Rule("a time zone such as Asia/Seoul", is_timezone)
+SERVER_TYPE = matching(
+    "db[0-9]v([1-9][0-9]{0,2})m([1-9][0-9]{0,3})",
+    "a server type such as db1v2m4: 2 vCPU and 4 GiB",
+)
+TIME_OF_DAY = matching("([01][0-9]|2[0-3]):[0-5][0-9]", "a time of day such as 03:00")
+GROUP = matching("([a-z0-9][a-z0-9_-]{0,39})?", "the name of a [parameter_group.NAME]")
 SETTINGS = Rule(
     "PostgreSQL settings, except those that Naru sets itself: " + ", ".join(sorted(OWN_SETTINGS)),
-    is_settings,
+    lambda settings: True,
+    wrong_settings,
 )
+GROUPS = Rule("tables of PostgreSQL settings", lambda groups: True, wrong_groups)
