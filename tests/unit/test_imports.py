@@ -9,7 +9,7 @@ import sys
 import pytest
 
 ROOMS = (
-    "cli", "lab", "drill", "migrate", "verify", "traffic", "backup", "service", "ground",
+    "cli", "lab", "drill", "upgrade", "migrate", "verify", "traffic", "backup", "service", "ground",
     "postgres", "report", "journal", "spec", "system", "errors",
 )  # fmt: skip
 

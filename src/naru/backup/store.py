@@ -7,7 +7,7 @@ from pathlib import Path
 
 from naru.ground import Ground
 from naru.postgres import Installation
-from naru.service import BACKUP_SLOT, BACKUP_USER
+from naru.service import BACKUP_SLOT, BACKUP_USER, base_name
 from naru.spec import Spec
 
 
@@ -59,13 +59,16 @@ class Store:
 
 def store_of(spec: Spec, ground: Ground) -> Store:
     """The store of the environment's service."""
-    folder = ground.folder
+    folder, cluster = ground.folder, spec.service.cluster_name
+    # A cluster that a major upgrade made has another name: what was kept before it stays apart.
+    suffix = cluster.removeprefix(base_name(cluster))
+    home = folder / "data" / f"backup{suffix}"
     return Store(
-        server=spec.service.cluster_name,
-        home=folder / "data" / "backup",
-        config=folder / "conf" / "barman.conf",
+        server=cluster,
+        home=home,
+        config=folder / "conf" / f"barman{suffix}.conf",
         logs=folder / "logs",
-        state=folder / "data" / "backup" / "naru",
+        state=home / "naru",
     )
 
 

@@ -20,8 +20,14 @@ JobsOption = Annotated[int, typer.Option(min=1, max=64, help="Workers on each si
 
 
 def spec_of(path: Path | None) -> tuple[Spec, Path | None]:
-    """The spec that `--spec` names, else ./naru.toml, else the lab; and the file it came from."""
+    """The spec that `--spec` names, else ./naru.toml, else the lab; and the file it came from.
+
+    It reads as for the cluster that clients reach: after a major upgrade its members and its
+    version are others than the file has.
+    """
+    from naru.ground import state_folder
+    from naru.service import live_spec
     from naru.spec import find_spec, load
 
     file = path or find_spec()
-    return load(file), file
+    return live_spec(load(file), state_folder(file)), file

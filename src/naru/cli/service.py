@@ -13,6 +13,7 @@ from rich.table import Table
 
 from naru.cli import backup, restore, talk
 from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
+from naru.cli.upgrade import upgrade
 from naru.errors import NaruError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ app.command("backups")(backup.list_backups)
 app.command()(backup.losses)
 app.command()(restore.restore)
 app.add_typer(restore.app, name="restored")
+app.command()(upgrade)
 
 
 @app.callback()

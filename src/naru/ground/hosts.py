@@ -50,11 +50,11 @@ def member_hosts(spec: Spec) -> tuple[Host, ...]:
     service = spec.service
     return tuple(
         Host(
-            f"{service.server_prefix}{number + 1}",
-            str(IPv4Address(service.first_member) + number),
+            f"{service.server_prefix}{number}",
+            str(IPv4Address(service.first_member) + number - 1),
             (("postgres", service.port), ("patroni", REST_PORT)),
         )
-        for number in range(service.member_count)
+        for number in range(service.first_number, service.first_number + service.member_count)
     )
 
 

@@ -9,7 +9,7 @@ from naru.backup import Backups, Beside, InPlace
 from naru.errors import UsageError
 from naru.ground import Ground, hosts_of, member_hosts, open_ground
 from naru.postgres import Dsn
-from naru.service import Service, Standalone
+from naru.service import Service, Standalone, beside_spec, live_spec
 from naru.spec import Spec
 from naru.system import SILENT, Observer
 from naru.traffic import Pool
@@ -19,7 +19,8 @@ class Environment:
     """Everything that `spec` declares, with its state in `folder`."""
 
     def __init__(self, spec: Spec, folder: Path) -> None:
-        self.spec = spec
+        self.declared = spec
+        self.spec = spec = live_spec(spec, folder)
         self.ground: Ground = open_ground(spec, folder)
         self.source = Standalone(spec, self.ground)
         self.service = Service(spec, self.ground)
@@ -32,6 +33,8 @@ class Environment:
         _step(observer, "ground", self.ground.up)
         _step(observer, "old server", self.source.up)
         self.service.up(observer)
+        if (beside := self.beside_service) is not None:
+            beside.up_members(observer)
         _step(observer, "pool", self._pool_up)
         if self.spec.backup.enabled:
             _step(observer, "backups", self._backups_up)
@@ -42,6 +45,8 @@ class Environment:
         """Stop all of it in order and leave nothing running; `purge` removes the data too."""
         if self.ground.status().up:
             _step(observer, "pool stopped", self.pool.stop)
+            if (beside := self.beside_service) is not None:
+                _step(observer, "cluster beside stopped", beside.stop_members)
             _step(observer, "service stopped", self.service.down)
             self.backups.stop()
             self.beside.stop()
@@ -50,6 +55,12 @@ class Environment:
     def in_place(self, observer: Observer = SILENT) -> InPlace:
         """Takes the service back to a moment, telling `observer` how far it is."""
         return InPlace(self.ground, self.service, self.backups, observer)
+
+    @property
+    def beside_service(self) -> Service | None:
+        """The other cluster of an upgrade; None while there is none."""
+        spec = beside_spec(self.declared, self.ground.folder)
+        return None if spec is None else Service(spec, self.ground)
 
     def must_be_up(self) -> None:
         """Raise UsageError unless the environment has been brought up."""
@@ -88,7 +99,7 @@ class Environment:
         self.pool.sync_users(self.service.writer("postgres"))
 
 
-def _step(observer: Observer, title: str, act: Callable[[], None]) -> None:
+def _step(observer: Observer, title: str, act: Callable[[], object]) -> None:
     observer.step(title, "running")
     try:
         act()

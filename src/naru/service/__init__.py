@@ -8,6 +8,16 @@ self-managed server with none of this.
 from __future__ import annotations
 
 from naru.service.cluster import Service
+from naru.service.clusters import (
+    Clusters,
+    Place,
+    base_name,
+    beside_spec,
+    live_spec,
+    next_place,
+    read_clusters,
+    write_clusters,
+)
 from naru.service.election import read_keys, restore_keys
 from naru.service.haproxy import Endpoint
 from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Node
@@ -21,11 +31,13 @@ __all__ = [
     "BACKUP_SLOT",
     "BACKUP_USER",
     "SUPERUSER",
+    "Clusters",
     "Endpoint",
     "EtcdStatus",
     "Member",
     "MemberStatus",
     "Node",
+    "Place",
     "Protection",
     "ProtectionFacts",
     "RestartPlan",
@@ -35,11 +47,17 @@ __all__ = [
     "Standalone",
     "Switchover",
     "SwitchoverPlan",
+    "base_name",
+    "beside_spec",
     "judge",
+    "live_spec",
+    "next_place",
     "plan_restart",
     "plan_switchover",
+    "read_clusters",
     "read_keys",
     "restart",
     "restore_keys",
     "switch_over",
+    "write_clusters",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,9 @@ from naru.ground import Ground
 from naru.postgres import Dsn, Installation, connect, fetch_value, find_installation
 from naru.service import haproxy, rest
 from naru.service.accounts import create_database_and_user
-from naru.service.layout import REST_USER, SUPERUSER, Layout, Node, layout_of
+from naru.service.clusters import read_clusters
+from naru.service.election import restore_keys
+from naru.service.layout import REST_USER, SUPERUSER, Layout, Node, data_version, layout_of
 from naru.service.parts import HAPROXY, STATS_SOCKET, Parts
 from naru.service.status import Member, ServiceStatus, is_primary, observe, postmaster_pid
 from naru.spec import Spec
@@ -42,13 +45,8 @@ class Service:
         Harmless when it is up. Raises DeadlineError or ProcessError with the last words of
         the part that does not come up.
         """
-        parts = Parts(
-            self._spec,
-            self._ground,
-            self.layout,
-            installation=self.installation,
-            user_password=self.password,
-        )
+        self._data_must_fit()
+        parts = self._parts
         passwords = parts.passwords()
         parts.clear_half_made()
         with _step(observer, "election"):
@@ -60,6 +58,74 @@ class Service:
             parts.place_haproxy(self._takes_writes)
         with _step(observer, "database"):
             create_database_and_user(self._spec.service, self.writer("postgres"), self.password)
+
+    def up_members(self, observer: Observer = SILENT) -> None:
+        """Have the members running and following, and nothing else: no endpoint leads there."""
+        self._data_must_fit()
+        passwords = self._parts.passwords()
+        with _step(observer, f"members of {self.layout.cluster}"):
+            self._parts.place_members(passwords)
+            self._parts.apply_configuration(passwords)
+
+    def apply_settings(self) -> None:
+        """Bring the running cluster to the settings of now; a member that is away gets them
+        when it comes back."""
+        passwords = self._parts.passwords()
+        self._parts.write_configurations(passwords)
+        self._parts.apply_configuration(passwords)
+
+    def up_endpoints(self) -> None:
+        """Have HAProxy run with what the clusters are now; sessions end when that is news."""
+        self._parts.place_haproxy(self._takes_writes)
+
+    def lead_here(self, other: Layout) -> None:
+        """Let the service's ports lead to this cluster instead of `other`, now and for good.
+
+        Both must be behind HAProxy already. Sessions that read at `other` end.
+        """
+        self._parts.keep_live()
+        haproxy.lead_to(self.layout, other, self._parts.live_map, self._stats_socket)
+
+    def take_away(self) -> None:
+        """Stop the members for good, and remove their data and their keys in etcd."""
+        self.stop_members()
+        for node in self.layout.nodes:
+            self._ground.remove(node.name)
+            shutil.rmtree(node.data.parent, ignore_errors=True)
+            for path in (node.config, node.config.with_suffix(".sh")):
+                path.unlink(missing_ok=True)
+        self._parts.forget()
+        restore_keys(self.layout, {})
+
+    @property
+    def _parts(self) -> Parts:
+        return Parts(
+            self._spec,
+            self._ground,
+            self.layout,
+            installation=self.installation,
+            user_password=self.password,
+            beside=self._other,
+        )
+
+    @property
+    def _other(self) -> Layout | None:
+        """The other cluster of an upgrade, while there is one."""
+        clusters = read_clusters(self._ground.folder)
+        if clusters is None:
+            return None
+        others = [one for one in clusters.all if one.name != self._spec.service.cluster_name]
+        return layout_of(others[0].of(self._spec), self._ground) if others else None
+
+    def _data_must_fit(self) -> None:
+        """Raise UsageError when the data are of another major version than what is declared."""
+        have, wanted = data_version(self.layout), self._spec.service.version
+        if have is not None and wanted.isdecimal() and wanted != str(have):
+            raise UsageError(
+                f"service.version is {wanted}, and the data of {self.layout.cluster} are of {have}",
+                remedy=f'write version = "{have}" in naru.toml, and bring the service to {wanted}'
+                f" by `naru service upgrade --to {wanted}`",
+            )
 
     def down(self) -> None:
         """Stop it in order: the endpoints, the standbys, the primary, the election; data stay.
@@ -94,7 +160,12 @@ class Service:
 
     @property
     def installation(self) -> Installation:
-        return find_installation(self._spec.service.version, self._spec.ground.postgres)
+        """The programs that the members run. Data stay with the major version that made them."""
+        wanted = self._spec.service.version
+        if not wanted.isdecimal():
+            with contextlib.suppress(UsageError):
+                wanted = str(data_version(self.layout) or wanted)
+        return find_installation(wanted, self._spec.ground.postgres)
 
     @property
     def password(self) -> str:
@@ -112,6 +183,10 @@ class Service:
     def address(self) -> tuple[str, int]:
         """Host and port of the endpoint for writes, on this ground."""
         return self.layout.address, self.layout.write_port
+
+    def own_writer(self, database: str | None = None) -> Dsn:
+        """As `writer`, at the port that leads to this cluster alone, while there are two."""
+        return self._dsn(self.layout.address, self.layout.own_port, database)
 
     def reader(self, database: str | None = None) -> Dsn:
         """The superuser, through the endpoint for reads."""
@@ -156,7 +231,7 @@ class Service:
 
     def write_nodes(self) -> tuple[str, ...]:
         """Every node that a new session at the write endpoint may reach now."""
-        return haproxy.routes(self._stats_socket)
+        return haproxy.routes(self._stats_socket, f"writes{self.layout.suffix}")
 
     def command(self, name: str, method: str, path: str, document: Any, *, seconds: float) -> None:
         """Tell the Patroni of node `name` to do something. Raises ServerError when it refuses."""

@@ -5,22 +5,36 @@ from __future__ import annotations
 import csv
 import io
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from naru.errors import UnreachableError
 from naru.service.layout import Layout
 
 _READ_LAG = "16MB"
+_LIVE = "live"
 _SERVER = "2"
 """The type of a server's row in HAProxy's CSV."""
 
 
-def render_haproxy(layout: Layout, stats_socket: Path) -> str:
+def render_haproxy(
+    layout: Layout, stats_socket: Path, *, beside: Layout | None = None, live: Path | None = None
+) -> str:
     """The configuration. A node that fails two checks, 100 ms apart, loses its sessions at once.
     A session that one node refuses is tried at another at once, where there is one.
 
     Reads go to the primary only while no standby is fit for them.
+
+    With a second cluster `beside`, the map in the file `live` says which of the two the
+    service's ports lead to (see `render_live`), and each has a port of its own. The text is the
+    same whichever of them has the clients, so that nothing need be read again.
     """
+    both = sorted(
+        (one for one in (layout, beside) if one is not None), key=lambda one: one.first_number
+    )
+    frontends = _frontends(layout) if live is None else _switchable(both, live)
+    backends = "".join(_backends(one) for one in both)
     return f"""global
     maxconn 4000
     hard-stop-after 2s
@@ -45,28 +59,89 @@ defaults
     default-server inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 \
 on-marked-down shutdown-sessions
 
-frontend writes_in
+{frontends}{backends}"""
+
+
+def _frontends(layout: Layout) -> str:
+    end = layout.suffix
+    return f"""frontend writes_in
     bind {layout.address}:{layout.write_port}
-    default_backend writes
+    default_backend writes{end}
 
 frontend reads_in
     bind {layout.address}:{layout.read_port}
-    use_backend reads_on_primary if {{ nbsrv(reads) lt 1 }}
-    default_backend reads
+    use_backend reads_on_primary{end} if {{ nbsrv(reads{end}) lt 1 }}
+    default_backend reads{end}
+"""
 
-backend writes
+
+def _switchable(layouts: Sequence[Layout], live: Path) -> str:
+    """The service's ports led by the map, and a port of its own for each cluster."""
+    writes, reads, own = [], [], []
+    for one in layouts:
+        end = one.suffix
+        chosen = f"{{ str({_LIVE}),map_str({live}) -m str {one.first_number} }}"
+        writes.append(f"    use_backend writes{end} if {chosen}")
+        reads.append(
+            f"    use_backend reads_on_primary{end} if {chosen} {{ nbsrv(reads{end}) lt 1 }}"
+        )
+        reads.append(f"    use_backend reads{end} if {chosen}")
+        own.append(
+            f"frontend own{end}_in\n"
+            f"    bind {one.address}:{one.own_port}\n"
+            f"    default_backend writes{end}\n"
+        )
+    first = layouts[0]
+    return "\n".join((
+        f"frontend writes_in\n    bind {first.address}:{first.write_port}",
+        *writes,
+        f"\nfrontend reads_in\n    bind {first.address}:{first.read_port}",
+        *reads,
+        "",
+        *own,
+    ))  # fmt: skip
+
+
+def _backends(layout: Layout) -> str:
+    end = layout.suffix
+    return f"""
+backend writes{end}
     http-check send meth OPTIONS uri /primary
 {_servers(layout)}
 
-backend reads
+backend reads{end}
     balance leastconn
     http-check send meth OPTIONS uri /replica?lag={_READ_LAG}&replication_state=streaming
 {_servers(layout)}
 
-backend reads_on_primary
+backend reads_on_primary{end}
     http-check send meth OPTIONS uri /primary
 {_servers(layout)}
 """
+
+
+def render_live(layout: Layout) -> str:
+    """The map that leads the service's ports to the cluster of `layout`."""
+    return f"{_LIVE} {layout.first_number}\n"
+
+
+def lead_to(layout: Layout, other: Layout, live: Path, stats_socket: Path) -> None:
+    """Lead new sessions at the service's ports to `layout`, and end those that read at `other`.
+
+    Sessions that write are not ended: whoever fenced the database there has done so.
+    Raises UnreachableError when HAProxy does not take it.
+    """
+    _ask(stats_socket, f"set map {live} {_LIVE} {layout.first_number}", 5)
+    said = _ask(stats_socket, f"get map {live} {_LIVE}", 5)
+    if f'value="{layout.first_number}"' not in said:
+        raise UnreachableError(
+            f"HAProxy does not lead to {layout.cluster}: {said.strip() or 'no answer'}",
+            remedy="see its log (`naru status`), and run the same command again",
+        )
+    for backend in ("reads", "reads_on_primary"):
+        for node in other.nodes:
+            server = f"{backend}{other.suffix}/{node.name}"
+            _ask(stats_socket, f"shutdown sessions server {server}", 5)
 
 
 def _servers(layout: Layout) -> str:
@@ -90,10 +165,10 @@ class Endpoint:
 
 def endpoints(layout: Layout, stats_socket: Path, seconds: float = 2.0) -> tuple[Endpoint, ...]:
     """The write and the read endpoint as HAProxy sees them; both down when it does not answer."""
-    rows = parse_stats(_ask(stats_socket, "show stat", seconds))
-    reads = "reads" if rows.get("reads") else "reads_on_primary"
+    rows, end = parse_stats(_ask(stats_socket, "show stat", seconds)), layout.suffix
+    reads = f"reads{end}" if rows.get(f"reads{end}") else f"reads_on_primary{end}"
     return (
-        _endpoint("writes", layout.address, layout.write_port, "writes", rows),
+        _endpoint("writes", layout.address, layout.write_port, f"writes{end}", rows),
         _endpoint("reads", layout.address, layout.read_port, reads, rows),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,15 @@ class Layout:
     address: str
     write_port: int
     read_port: int
+    first_number: int = 1
+    """The number of its first member, by which the sets of two clusters are told apart."""
+    own_port: int = 0
+    """Where this cluster alone takes writes while there are two."""
+
+    @property
+    def suffix(self) -> str:
+        """What its parts in the endpoints' configuration end with; empty for the first set."""
+        return "" if self.first_number == 1 else f"_{self.first_number}"
 
 
 def layout_of(spec: Spec, ground: Ground) -> Layout:
@@ -112,4 +122,14 @@ def layout_of(spec: Spec, ground: Ground) -> Layout:
         address=ground.address(spec.service.host),
         write_port=spec.service.port,
         read_port=spec.service.read_port,
+        first_number=spec.service.first_number,
+        own_port=spec.service.own_port + (0 if spec.service.first_number == 1 else 1),
     )
+
+
+def data_version(layout: Layout) -> int | None:
+    """The major version of the members' data; None while there are none."""
+    for node in layout.nodes:
+        with contextlib.suppress(OSError, ValueError):
+            return int((node.data / "PG_VERSION").read_text())
+    return None

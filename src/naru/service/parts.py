@@ -11,6 +11,7 @@ from typing import TypeVar
 from naru.ground import Ground, Program, clear_stale_pid_file
 from naru.postgres import Installation
 from naru.service import etcd, haproxy, member_program, patroni, rest
+from naru.service.clusters import base_name
 from naru.service.layout import (
     REPLICATION_USER,
     REST_USER,
@@ -44,12 +45,14 @@ class Parts:
         *,
         installation: Installation,
         user_password: str,
+        beside: Layout | None = None,
     ) -> None:
         self._spec = spec
         self._ground = ground
         self._layout = layout
         self._installation = installation
         self._user_password = user_password
+        self._beside = beside
         self._stats_socket = ground.socket_path(STATS_SOCKET)
 
     @property
@@ -68,6 +71,7 @@ class Parts:
         ends = [
             (self._layout.address, self._layout.write_port),
             (self._layout.address, self._layout.read_port),
+            (self._layout.address, self._layout.own_port),
         ]
         secrets.remember(nodes + ends, SUPERUSER, found.superuser)
         secrets.remember(nodes + ends, self._spec.service.user, self._user_password)
@@ -79,6 +83,10 @@ class Parts:
     def _founded(self) -> Path:
         """Exists from the moment that the cluster had its first primary."""
         return self._ground.folder / "data" / f"{self._spec.service.cluster_name}.founded"
+
+    def forget(self) -> None:
+        """Let a cluster of this name begin anew."""
+        self._founded.unlink(missing_ok=True)
 
     def clear_half_made(self) -> None:
         """Begin anew where the very first start was cut off: nothing was ever stored there.
@@ -98,7 +106,9 @@ class Parts:
         binary = need_program("etcd")
         for node in self._layout.etcd:
             self._ground.data_folder(node.name)
-            argv = etcd.etcd_command(binary, node, self._layout.etcd, self._layout.cluster)
+            argv = etcd.etcd_command(
+                binary, node, self._layout.etcd, base_name(self._layout.cluster)
+            )
             self._ground.place(Program(node.name, node.host, argv, priority=100))
         for node in self._layout.etcd:
             self._ground.wait(
@@ -107,9 +117,7 @@ class Parts:
 
     def place_members(self, passwords: patroni.Passwords) -> None:
         """A new cluster begins with its first node; an old one with all, who know each other."""
-        self._write(self._member_program, Path(member_program.__file__).read_text())
-        for node in self._layout.nodes:
-            self._write_configuration(node, passwords)
+        self.write_configurations(passwords)
         if not self._founded.exists():
             first = self._layout.nodes[0]
             self._place_member(first)
@@ -119,6 +127,12 @@ class Parts:
             self._place_member(node)
         for node in self._layout.nodes:
             self._wait_for(node, _probe(is_in_place, node), f"{node.name} to follow or lead")
+
+    def write_configurations(self, passwords: patroni.Passwords) -> None:
+        """What members read when they start."""
+        self._write(self._member_program, Path(member_program.__file__).read_text())
+        for node in self._layout.nodes:
+            self._write_configuration(node, passwords)
 
     def _wait_for(self, node: Node, probe: Callable[[], bool], what: str) -> None:
         self._ground.wait(node.name, probe, what, MEMBERS_SECONDS)
@@ -190,9 +204,23 @@ class Parts:
                 user=REST_USER, password=passwords.rest, seconds=10,
             )  # fmt: skip
 
+    @property
+    def live_map(self) -> Path:
+        """Says, while there are two clusters, which one the endpoints lead to."""
+        return self._ground.folder / "conf" / "haproxy.live"
+
+    def keep_live(self) -> None:
+        """Let an HAProxy that starts from now on lead to this cluster."""
+        self._write(self.live_map, haproxy.render_live(self._layout))
+
     def place_haproxy(self, takes_writes: Callable[[], bool]) -> None:
         path = self._ground.folder / "conf" / "haproxy.cfg"
-        changed = self._write(path, haproxy.render_haproxy(self._layout, self._stats_socket))
+        live = None if self._beside is None else self.live_map
+        self.keep_live()
+        text = haproxy.render_haproxy(
+            self._layout, self._stats_socket, beside=self._beside, live=live
+        )
+        changed = self._write(path, text)
         argv = (str(need_program("haproxy")), "-db", "-f", str(path))
         was_running = self._ground.pid(HAPROXY) is not None
         self._ground.place(

@@ -34,7 +34,7 @@ class Change:
 
 _ANEW = "`naru down --purge` removes the environment with its data; then `naru up`"
 _STOPPED = Change("stopped", "`naru down`, then `naru up`")
-_UPGRADE = "a cluster of another version is made beside it and takes over: see docs/how-to"
+_UPGRADE = "`naru service upgrade --to VERSION`"
 
 CHANGES: Mapping[str, Change] = {
     "environment.name": Change("none"),
@@ -62,6 +62,8 @@ CHANGES: Mapping[str, Change] = {
     "service.ha": Change("members"),
     "service.members": Change("members"),
     "service.first_member": Change("fixed", _ANEW),
+    "service.first_number": Change("fixed", "a major upgrade changes it by itself"),
+    "service.own_port": _STOPPED,
     "service.etcd_host": Change("fixed", _ANEW),
     "service.etcd_members": Change("members"),
     "service.database": Change("fixed", "CREATE DATABASE makes another one"),

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from naru.spec.model import Spec
+from naru.spec.model import ServiceSpec, Spec
 from naru.spec.rules import Rule, is_lab_address
 
 Path = tuple[str | int, ...]
@@ -128,13 +128,17 @@ def _backup_hosts(spec: Spec) -> list[tuple[Path, str, int]]:
     ]
 
 
+def _first_member(service: ServiceSpec) -> str:
+    return str(ipaddress.IPv4Address(service.first_member) + service.first_number - 1)
+
+
 def _conflicts(spec: Spec) -> Iterator[Fault]:
     """What is wrong only together: addresses used twice, ports at odds, a pool too wide."""
     service, traffic = spec.service, spec.traffic
     hosts: list[tuple[Path, str, int]] = [
         (("source", "host"), spec.source.host, 1),
         (("service", "host"), service.host, 1),
-        (("service", "first_member"), service.first_member, service.member_count),
+        (("service", "first_member"), _first_member(service), service.member_count),
         (("service", "etcd_host"), service.etcd_host, service.etcd_members),
         (("traffic", "host"), traffic.host, 1),
         *_backup_hosts(spec),
@@ -150,6 +154,9 @@ def _conflicts(spec: Spec) -> Iterator[Fault]:
     for address, paths in users.items():
         for path in paths[1:]:
             yield Fault(path, f"the address {address} is taken by {'.'.join(map(str, paths[0]))}")
+    own = {service.own_port, service.own_port + 1}
+    if own & {service.port, service.read_port}:
+        yield Fault(("service", "own_port"), "and the next port must differ from the service's")
     if service.read_port == service.port:
         yield Fault(("service", "read_port"), "must differ from service.port")
     if service.parameter_group and service.parameter_group not in spec.parameter_group:

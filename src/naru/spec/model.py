@@ -105,6 +105,12 @@ class ServiceSpec(_Table):
     """How many PostgreSQL nodes: one primary and one synchronous standby, or more."""
     first_member: Address = "10.1.3.41"
     """The first member's address; the others follow."""
+    first_number: Annotated[int, rules.between(1, 6)] = 1
+    """The number of the first member, in its name and after `first_member`. A major upgrade
+    moves the service to a second set of members, which begins with 6, and back again."""
+    own_port: Port = 2868
+    """The port at `host` at which, in a major upgrade, the first set of members answers by
+    itself; the second set does at the next port."""
     etcd_host: Address = "10.1.3.51"
     """The first etcd member's address; the others follow."""
     etcd_members: Literal[1, 3] = 1

@@ -1,0 +1,91 @@
+"""All databases of the service move to the other cluster, one after the other.
+
+Each has a pause of its own. Comparing takes longer than crossing, so that the comparisons go
+on beside the crossings that follow.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from naru.errors import RefusedError
+from naru.migrate import Crossing, Limits, Switcher
+from naru.system import Observer
+from naru.upgrade.sides import End, Sides
+
+_EVERY = 0.01
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A database that has moved."""
+
+    database: str
+    crossing: Crossing
+
+
+def cross_all(
+    sides: Sides,
+    to: End,
+    limits: Limits,
+    observer: Observer,
+    *,
+    verify: bool,
+    jobs: int,
+    after: Callable[[], None],
+) -> tuple[Crossed, ...]:
+    """Move what is not at `to` yet; `after` is called when the last one's clients go on.
+
+    Raises RefusedError with every gate that is shut before any of them moves; one that
+    fails leaves itself and those after it where they are, and the others moved.
+    """
+    side = "target" if to == "new" else "source"
+    todo = [one for one in sides.databases if sides.record(one).at != side]
+    switchers = [(one, _switcher(sides, one, limits, observer)) for one in todo]
+    _must_be_open(switchers)
+    begun: list[tuple[str, Future[Crossing]]] = []
+    with ThreadPoolExecutor(max_workers=max(1, len(todo))) as pool:
+        try:
+            for database, switcher in switchers:
+                begun.append((database, _begin(pool, switcher, verify, jobs)))
+            after()
+        finally:
+            wait([one for _, one in begun])
+    return tuple(Crossed(database, one.result()) for database, one in begun)
+
+
+def _begin(
+    pool: ThreadPoolExecutor, switcher: Switcher, verify: bool, jobs: int
+) -> Future[Crossing]:
+    """Begin one crossing, and return when its clients go on. Raises what it failed with."""
+    gone_on = threading.Event()
+    crossing = pool.submit(switcher.cross, verify=verify, jobs=jobs, after_resume=gone_on.set)
+    while not gone_on.wait(_EVERY):
+        if crossing.done():
+            crossing.result()
+            break
+    return crossing
+
+
+def _switcher(sides: Sides, database: str, limits: Limits, observer: Observer) -> Switcher:
+    return Switcher(
+        sides.record(database), sides.pooled(database), limits, observer,
+        keeps_slot=sides.service("new").keep_slot,
+    )  # fmt: skip
+
+
+def _must_be_open(switchers: Sequence[tuple[str, Switcher]]) -> None:
+    shut = [
+        (database, gate)
+        for database, switcher in switchers
+        for gate in switcher.gates()
+        if gate.severity == "shut"
+    ]
+    if shut:
+        raise RefusedError(
+            "a gate is shut: " + "; ".join(f"{name}: {gate.text}" for name, gate in shut),
+            remedy=shut[0][1].remedy,
+        )
