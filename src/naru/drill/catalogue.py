@@ -103,6 +103,12 @@ _ALL = (
         consumer.run,
     ),
     _special(
+        "logical-switchover",
+        "a planned switchover while a logical consumer follows",
+        Promise(errors=0, stall=2.5, failover=True),
+        consumer.run_switched,
+    ),
+    _special(
         "accident",
         "rows deleted by mistake under load; found in the WAL, restored beside, brought back",
         Promise(errors=0, stall=2.0, failover=False),

@@ -6,7 +6,7 @@ import contextlib
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import psycopg
@@ -14,6 +14,7 @@ from psycopg import sql
 
 from naru.drill.crash import strike_primary
 from naru.drill.gaps import commits_within
+from naru.drill.planned import switch
 from naru.drill.stage import Stage, workload_on
 from naru.drill.strike import Struck, measure
 from naru.drill.verdict import DrillVerdict, Promise
@@ -21,6 +22,7 @@ from naru.drill.workload import Workload
 from naru.errors import DeadlineError, NaruError
 from naru.postgres import Connection, Dsn, connect, fetch_all, fetch_value
 from naru.service import Member
+from naru.service.restart import settled
 from naru.system import wait_until
 
 SLOT = "naru_drill_consumer"
@@ -59,7 +61,8 @@ class Consumer:
                     sql.Identifier(SLOT)
                 )
             )
-            connection.execute(_CREATE, [SLOT])
+            if connection.info.server_version >= 170000:
+                connection.execute(_CREATE, [SLOT])
         self._thread.start()
 
     def close(self) -> None:
@@ -70,7 +73,8 @@ class Consumer:
             self._forget(connection)
 
     def _forget(self, connection: Connection) -> None:
-        connection.execute(_DROP, [SLOT])
+        if connection.info.server_version >= 170000:
+            connection.execute(_DROP, [SLOT])
         connection.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(SLOT)))
 
     def _work(self) -> None:
@@ -89,7 +93,8 @@ class Consumer:
                     self.seen.add(int(row[1]))
             if changes:
                 connection.execute(_ADVANCE, [SLOT, changes[-1][0]])
-            fetch_value(connection, _HASTEN)
+            if connection.info.server_version >= 160000:
+                fetch_value(connection, _HASTEN)
 
 
 def inserted(message: bytes) -> tuple[str, ...] | None:
@@ -118,23 +123,66 @@ def _values(message: bytes, at: int, count: int) -> Iterator[str]:
 
 def run(name: str, promise: Promise, stage: Stage) -> DrillVerdict:
     """kill -9 of the primary once a failover keeps the consumer's slot; all rows must arrive."""
+    return _run(name, promise, stage, strike_primary)
+
+
+def run_switched(name: str, promise: Promise, stage: Stage) -> DrillVerdict:
+    """The same with a planned switchover."""
+    return _run(name, promise, stage, switch)
+
+
+def _run(
+    name: str, promise: Promise, stage: Stage, strike_it: Callable[[Stage, Member], Struck]
+) -> DrillVerdict:
     with workload_on(stage, name) as workload:
         scene = stage.scene(workload)
         consumer = Consumer(scene.ledger, workload.settings.run)
-        consumer.prepare()
-        since = time.time()
-        try:
+        with _kept_slot(stage, scene.ledger.database), _following(consumer):
+            since = time.time()
             wait_until(
-                lambda: stage.service.slot_survives(SLOT), "the slot on all members", KEPT_SECONDS
+                lambda: stage.service.keep_slot(SLOT), "the slot on all members", KEPT_SECONDS
             )
 
             def strike(primary: Member) -> Struck:
-                struck = strike_primary(stage, primary)
+                struck = strike_it(stage, primary)
                 return replace(struck, findings=lambda: _gap(consumer, workload, since))
 
             return measure(name, promise, scene, strike)
-        finally:
-            consumer.close()
+
+
+@contextlib.contextmanager
+def _following(consumer: Consumer) -> Iterator[None]:
+    consumer.prepare()
+    try:
+        yield
+    finally:
+        consumer.close()
+
+
+@contextlib.contextmanager
+def _kept_slot(stage: Stage, database: str) -> Iterator[None]:
+    """Before PostgreSQL 17 it is Patroni that makes a slot on every member and moves it on; it
+    has to be told. Standbys are restarted for that, which is done when the block begins."""
+    service = stage.service
+    if service.installation.major >= 17:
+        yield
+        return
+
+    def tell(slot: dict[str, str] | None) -> None:
+        service.command(
+            service.primary().name, "PATCH", "/config", {"slots": {SLOT: slot}}, seconds=10
+        )
+
+    tell({"type": "logical", "database": database, "plugin": "pgoutput"})
+    try:
+        wait_until(
+            lambda: service.slot_survives(SLOT) and settled(service.status()),
+            "the slot on all members",
+            KEPT_SECONDS,
+        )
+        yield
+    finally:
+        tell(None)
 
 
 def _gap(consumer: Consumer, workload: Workload, since: float) -> tuple[str, ...]:

@@ -24,6 +24,11 @@ from naru.service.status import Member, ServiceStatus, is_primary, observe, post
 from naru.spec import Spec
 from naru.system import SILENT, Observer
 
+# Before 17 Patroni copies a slot; it can be used once the primary holds back what it needs.
+_COPIED_SLOT = """
+SELECT catalog_xmin IS NOT NULL AND confirmed_flush_lsn IS NOT NULL
+FROM pg_replication_slots WHERE slot_name = %s
+"""
 _SYNCED_SLOT = """
 SELECT synced AND NOT temporary AND invalidation_reason IS NULL
 FROM pg_replication_slots WHERE slot_name = %s
@@ -265,8 +270,9 @@ class Service:
     def _has_slot(self, node: Node, slot: str, hasten: bool) -> bool:
         with contextlib.suppress(UnreachableError):
             with connect(self.member(node.name, "postgres"), purpose="slots") as connection:
-                synced = fetch_value(connection, _SYNCED_SLOT, [slot])
-                if synced is None and hasten:
+                newer = connection.info.server_version >= 170000
+                synced = fetch_value(connection, _SYNCED_SLOT if newer else _COPIED_SLOT, [slot])
+                if newer and synced is None and hasten:
                     connection.execute("SELECT pg_reload_conf()")
                 return bool(synced)
         return False
