@@ -13,9 +13,13 @@ from dataclasses import dataclass
 
 from naru.errors import RefusedError
 from naru.migrate import Crossing, Limits, Switcher
-from naru.system import Observer
+from naru.system import Deadline, Observer
 from naru.upgrade.sides import End, Sides
 
+FLOW_SECONDS = 60.0
+"""How long a switch waits for changes that are late, before it is refused."""
+
+_PASSING = frozenset({"flow.slow", "flow.lag"})
 _EVERY = 0.01
 
 
@@ -78,12 +82,18 @@ def _switcher(sides: Sides, database: str, limits: Limits, observer: Observer) -
 
 
 def _must_be_open(switchers: Sequence[tuple[str, Switcher]]) -> None:
-    shut = [
-        (database, gate)
-        for database, switcher in switchers
-        for gate in switcher.gates()
-        if gate.severity == "shut"
-    ]
+    """Changes that are merely late are waited for; anything else is told at once."""
+    deadline = Deadline(FLOW_SECONDS, "changes to arrive at the other cluster")
+    while True:
+        shut = [
+            (database, gate)
+            for database, switcher in switchers
+            for gate in switcher.gates()
+            if gate.severity == "shut"
+        ]
+        late = shut and all(gate.code in _PASSING for _, gate in shut)
+        if not late or deadline.passed:
+            break
     if shut:
         raise RefusedError(
             "a gate is shut: " + "; ".join(f"{name}: {gate.text}" for name, gate in shut),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+import psycopg
 from psycopg import sql
 
 from naru.errors import ServerError
@@ -117,7 +118,18 @@ def _known_types(connection: Connection) -> frozenset[str]:
         "SELECT typname FROM pg_type WHERE typname = ANY(%s) AND typsend <> 0"
         " AND typnamespace = 'pg_catalog'::regnamespace"
     )
-    return frozenset(row[0] for row in fetch_all(connection, query, [list(SAMPLES)]))
+    found = frozenset(row[0] for row in fetch_all(connection, query, [list(SAMPLES)]))
+    return found if _reads_xml(connection) else found - {"xml"}
+
+
+def _reads_xml(connection: Connection) -> bool:
+    """False for a server that was built without libxml: it has the type, and no values of it."""
+    try:
+        with connection.transaction():
+            connection.execute("SELECT '<a/>'::pg_catalog.xml")
+    except psycopg.errors.FeatureNotSupported:
+        return False
+    return True
 
 
 def _has_method(connection: Connection, method: Method) -> bool:
