@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from naru.backup import InPlace, bring_rows_back, count_lost_rows, find_losses, target_of
+from naru.backup import (
+    InPlace,
+    bring_rows_back,
+    count_lost_rows,
+    find_losses,
+    schedule_program,
+    target_of,
+)
 from naru.backup.segments import Segment
 from naru.drill import Stage, find_drill
 from naru.errors import NaruError, RefusedError
@@ -264,3 +274,76 @@ def test_deleting_the_oldest_backup_moves_the_first_moment(
     assert backups.limits().first == plan.after.first
     with pytest.raises(RefusedError, match="before the first"):
         backups.plan(target_of(time=str(plan.before.first.at)))
+
+
+_LATER = """
+import datetime
+import sys
+
+import barman.retention_policies
+from barman.cli import main
+
+
+class Later(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.datetime.now(tz) + datetime.timedelta(days={days})
+
+
+barman.retention_policies.datetime = Later
+sys.argv[0] = "barman"
+sys.exit(main())
+"""
+
+
+class _Later:
+    """The module `time`, some days ahead."""
+
+    def __init__(self, days: float) -> None:
+        self._ahead = days * 86400
+
+    def time(self) -> float:
+        return time.time() + self._ahead
+
+
+def keeper_ahead(
+    environment: Environment, days: float, monkeypatch: pytest.MonkeyPatch
+) -> schedule_program.Keeper:
+    """The schedule as it would run `days` from now, over the backups that there are; its Barman
+    is the real one, with a clock ahead where it judges the retention."""
+    folder, account = environment.ground.folder, environment.ground.account
+    settings = json.loads((folder / "conf" / "backup.json").read_text())
+    python = Path(settings["barman"]).read_text().splitlines()[0].removeprefix("#!")
+    script = folder / "conf" / "later.py"
+    write_atomically(script, _LATER.format(days=days), owner=account)
+    monkeypatch.setattr(schedule_program, "time", _Later(days))
+    keeper = schedule_program.Keeper({**settings, "full_every_days": 3})
+    drop = [] if account.uid == os.geteuid() else [
+        "setpriv", f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups",
+    ]  # fmt: skip
+    keeper._barman = [*drop, python, str(script), "-c", settings["config"]]
+    return keeper
+
+
+def test_the_next_day_brings_an_incremental_backup_and_the_retention_deletes_what_is_too_old(
+    environment: Environment, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backups = environment.backups
+    environment.ground.stop("backup-schedule")
+    full = backups.take()
+    write(environment.service.writer(), 500)
+    tomorrow = keeper_ahead(environment, 1, monkeypatch)
+    kind = tomorrow._schedule.due(schedule_program.time.time(), tomorrow._notes())
+    assert kind == "incremental"
+    tomorrow._take(kind)
+    added = backups.catalogue()[-1]
+    assert (added.kind, added.parent, added.whole) == ("incremental", full.id, True)
+
+    tomorrow._apply_retention()
+    assert full in backups.catalogue()
+    assert len(backups.catalogue()) > 2, "nothing is too old yet"
+    keeper_ahead(environment, 9, monkeypatch)._apply_retention()
+    assert [one.id for one in backups.catalogue()] == [full.id, added.id]
+    assert shown_beside(environment, latest=True)[-1] == 500
+    plan = backups.plan(target_of(latest=True))
+    assert plan.backup == added
