@@ -88,8 +88,8 @@ v2. Addresses are the lab's; the ground says where they are on this machine.
 
 
 ROOMS = (
-    "lab", "drill", "migrate", "verify", "traffic", "backup", "service", "ground", "postgres",
-    "report", "journal", "spec", "system",
+    "lab", "drill", "upgrade", "migrate", "verify", "traffic", "backup", "service", "ground",
+    "postgres", "report", "journal", "spec", "system",
 )  # fmt: skip
 
 

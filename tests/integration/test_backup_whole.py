@@ -333,7 +333,7 @@ def test_the_next_day_brings_an_incremental_backup_and_the_retention_deletes_wha
     full = backups.take()
     write(environment.service.writer(), 500)
     tomorrow = keeper_ahead(environment, 1, monkeypatch)
-    kind = tomorrow._schedule.due(schedule_program.time.time(), tomorrow._notes())
+    kind = tomorrow._schedule.due(_Later(1).time(), tomorrow._notes())
     assert kind == "incremental"
     tomorrow._take(kind)
     added = backups.catalogue()[-1]
