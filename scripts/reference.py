@@ -16,6 +16,7 @@ import typer.main
 from naru.cli.main import app
 from naru.migrate.findings import reference_page
 from naru.spec import Spec
+from naru.spec.changing import WORDS, change_of
 from naru.spec.check import allowed
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -67,9 +68,12 @@ def spec_page() -> str:
             parts.append(f"## [parameter_group.NAME]\n\n{_line(field.description)}\n")
             continue
         parts.append(f"## [{table}]\n\n{model.__doc__}\n")
-        parts.append("| key | means | allowed | default |\n|-|-|-|-|")
+        parts.append("| key | means | allowed | default | when changed |\n|-|-|-|-|-|")
         for name, key in model.model_fields.items():
-            cells = (_line(key.description), _line(allowed(key)), _default(key.default))
+            cells = (
+                _line(key.description), _line(allowed(key)), _default(key.default),
+                _line(WORDS[change_of(f"{table}.{name}").effect]),
+            )  # fmt: skip
             parts.append(f"| `{name}` | {' | '.join(cells)} |")
         parts.append("")
     return "\n".join(parts)

@@ -20,19 +20,44 @@ def up(
     bare: Annotated[
         bool, typer.Option("--bare", help="Without the old server's database and its content.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what a changed naru.toml would do, and do nothing.")
+    ] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="Restart members without waiting for the window.")
+    ] = False,
+    yes: YesOption = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="With --plan: the plan as one JSON document on stdout.")
+    ] = False,
 ) -> None:
     """Bring the environment up: old server with its content, service, pool.
 
-    Harmless when it is up; after a power cut everything comes back with its data.
+    Harmless when it is up; after a power cut everything comes back with its data. When
+    naru.toml changed, the difference is shown, asked about, and nothing else is touched.
     """
+    from naru.cli.changing import asks, show_plan
     from naru.cli.progress import observer_for
     from naru.ground import state_folder
     from naru.lab import Environment, fill
+    from naru.service import window_of
 
     declared, file = spec_of(spec)
     environment = Environment(declared, state_folder(file))
+    planned = environment.plan()
+    if not (plan and json):
+        show_plan(planned, window_of(declared), now=now)
+    if plan:
+        if json:
+            talk.put_json(planned.to_json())
+        elif not planned.changes and not planned.waiting:
+            talk.say("nothing to change")
+        raise typer.Exit(1 if planned.refused else 0)
+    planned.must_be_possible()
+    if asks(planned):
+        talk.confirm("change this", yes=yes)
     with observer_for() as observer:
-        environment.up(observer)
+        environment.up(observer, plan=planned, now=now)
         if not bare:
             fill(environment, observer)
     source, pool = environment.source.dsn(), environment.pool.address
@@ -66,16 +91,23 @@ def down(
 
 
 def status(spec: SpecOption = None, json: JsonOption = False) -> None:
-    """Hosts, addresses and programs of the environment. Exit code 1 when it is not up."""
+    """Hosts, addresses and programs of the environment. Exit code 1 when it is not up, or when its
+    clients can only read because the data are full.
+    """
     from naru.ground import open_ground, state_folder
+    from naru.service import read_storage
 
     declared, file = spec_of(spec)
-    found = open_ground(declared, state_folder(file)).status()
+    ground = open_ground(declared, state_folder(file))
+    found, storage = ground.status(), read_storage(ground)
     if json:
-        talk.put_json(found.to_json())
+        talk.put_json({**found.to_json(), "storage": storage.to_json() if storage else None})
     else:
         _print(found)
-    raise typer.Exit(0 if found.up else 1)
+        if found.up and storage is not None and storage.level != "fine":
+            talk.put(storage.sentence)
+    full = storage is not None and storage.read_only
+    raise typer.Exit(0 if found.up and not full else 1)
 
 
 def _print(found: GroundStatus) -> None:

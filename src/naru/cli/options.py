@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from naru.lab.environment import Environment
     from naru.spec import Spec
 
 SpecOption = Annotated[
@@ -31,3 +32,14 @@ def spec_of(path: Path | None) -> tuple[Spec, Path | None]:
 
     file = path or find_spec()
     return live_spec(load(file), state_folder(file)), file
+
+
+def running(path: Path | None) -> Environment:
+    """The environment of `--spec`. Raises UsageError unless it is up."""
+    from naru.ground import state_folder
+    from naru.lab.environment import Environment
+
+    declared, file = spec_of(path)
+    environment = Environment(declared, state_folder(file))
+    environment.must_be_up()
+    return environment

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from naru.cli import backup, restore, talk
-from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
+from naru.cli import backup, restore, settings, talk
+from naru.cli.options import JsonOption, SpecOption, YesOption, running
 from naru.cli.upgrade import upgrade
 from naru.errors import NaruError
 
@@ -30,6 +29,8 @@ app.command()(backup.losses)
 app.command()(restore.restore)
 app.add_typer(restore.app, name="restored")
 app.command()(upgrade)
+app.command("settings")(settings.settings)
+app.command("audit")(settings.audit)
 
 
 @app.callback()
@@ -39,20 +40,26 @@ def group() -> None:
 
 @app.command()
 def status(spec: SpecOption = None, json: JsonOption = False) -> None:
-    """Members, roles, timeline, lag, endpoints, pool. Exit code 1 when writes stand still."""
-    environment = _running(spec)
+    """Members, roles, timeline, lag, endpoints, pool, storage. Exit code 1 when writes stand still,
+    or clients can only read because the data are full.
+    """
+    environment = running(spec)
     found, pools = environment.service.status(), _pools(environment)
     kept = backup.backup_status(environment)
     if json:
         document = found.to_json()
         document["pool"] = [asdict(one) for one in pools]
         document["backup"] = kept
+        document |= settings.storage_and_maintenance(environment)
         talk.put_json(document)
     else:
         _print(found, pools)
+        settings.put_storage_and_maintenance(environment)
         if kept is not None:
             talk.put(f"backups: {kept.get('sentence') or kept['trouble']}")
-    raise typer.Exit(1 if found.protection.level == "none" else 0)
+    full = environment.service.storage()
+    stopped = found.protection.level == "none" or (full is not None and full.read_only)
+    raise typer.Exit(1 if stopped else 0)
 
 
 PauseOption = Annotated[
@@ -77,7 +84,7 @@ def switchover(
     """
     from naru.service import plan_switchover, switch_over
 
-    environment = _running(spec)
+    environment = running(spec)
     service = environment.service
     plan = plan_switchover(service.status(), to)
     for warning in plan.warnings:
@@ -117,7 +124,7 @@ def restart(
     from naru.service import plan_restart
     from naru.service import restart as carry_out
 
-    environment = _running(spec)
+    environment = running(spec)
     service = environment.service
     plan = plan_restart(service.status(), member, pending=pending)
     if not plan.members:
@@ -140,17 +147,6 @@ def restart(
         talk.put(f"{'held':<12}{done.switchover.held_ms:8.1f} ms")
     if done.in_place:
         talk.put(f"restarted   {done.in_place} in its place")
-
-
-def _running(spec: Path | None) -> Environment:
-    """The environment of `--spec`. Raises UsageError unless it is up."""
-    from naru.ground import state_folder
-    from naru.lab.environment import Environment
-
-    declared, file = spec_of(spec)
-    environment = Environment(declared, state_folder(file))
-    environment.must_be_up()
-    return environment
 
 
 @contextlib.contextmanager

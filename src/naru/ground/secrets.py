@@ -30,6 +30,11 @@ class Secrets:
         self._write(path, word + "\n")
         return word
 
+    def kept(self, name: str) -> str | None:
+        """The password called `name` that is kept; None when there is none yet."""
+        path = self._folder / name
+        return path.read_text().rstrip("\n") if path.exists() else None
+
     def remember(
         self, places: Iterable[tuple[str, int]], user: str, password: str, database: str = "*"
     ) -> None:

@@ -8,8 +8,26 @@ from pathlib import Path
 from naru.backup import Backups, Beside, InPlace
 from naru.errors import UsageError
 from naru.ground import Ground, hosts_of, member_hosts, open_ground
+from naru.lab import maintenance
+from naru.lab.applying import (
+    carry_out_restarts,
+    follow_what_moved,
+    note_applied,
+    restarts_now,
+)
+from naru.lab.maintenance import place_maintenance
 from naru.postgres import Dsn
-from naru.service import Service, Standalone, beside_spec, live_spec
+from naru.service import (
+    ChangePlan,
+    Service,
+    Standalone,
+    Wanted,
+    beside_spec,
+    live_spec,
+    plan_changes,
+    what_is_wanted,
+    what_there_is,
+)
 from naru.spec import Spec
 from naru.system import SILENT, Observer
 from naru.traffic import Pool
@@ -28,22 +46,50 @@ class Environment:
         self.backups = Backups(spec, self.ground, self.service)
         self.beside = Beside(spec, self.ground, self.service, self.backups)
 
-    def up(self, observer: Observer = SILENT) -> None:
-        """Have all of it running. Harmless when it is; after a power cut all comes back."""
+    def plan(self) -> ChangePlan:
+        """What `up` would change, by what there is and what the spec asks for. Changes nothing."""
+        wanted = self._wanted
+        return plan_changes(what_there_is(self.spec, self.ground, self.service, wanted), wanted)
+
+    @property
+    def _wanted(self) -> Wanted:
+        return what_is_wanted(self.spec, self.service.installation)
+
+    def up(
+        self, observer: Observer = SILENT, *, plan: ChangePlan | None = None, now: bool = False
+    ) -> None:
+        """Have all of it running. Harmless when it is; after a power cut all comes back.
+
+        What the spec changes is carried out by `plan` (made here when not given). Members that
+        need a restart get it at once when `now`, or when no maintenance window says otherwise.
+        Raises SpecError or RefusedError, before anything is touched, for what cannot be.
+        """
+        plan = plan or self.plan()
+        plan.must_be_possible()
         _step(observer, "ground", self.ground.up)
         _step(observer, "old server", self.source.up)
         self.service.up(observer)
         if (beside := self.beside_service) is not None:
             beside.up_members(observer)
         _step(observer, "pool", self._pool_up)
+        follow_what_moved(self.spec, self.ground, self.pool, plan)
         if self.spec.backup.enabled:
             _step(observer, "backups", self._backups_up)
         else:
             self.backups.stop()
+        wanted, at_once = self._wanted, restarts_now(self.spec, plan, now=now)
+        note_applied(self.ground, wanted, plan.restarts)
+        by_itself = place_maintenance(self.spec, self.ground)
+        if plan.restarts and not at_once and not by_itself:
+            observer.note("nobody restarts by itself here: run `naru up` again in the window")
+        if at_once:
+            carry_out_restarts(self.ground, self.service, self.pool, observer)
+            note_applied(self.ground, wanted, ())
 
     def down(self, observer: Observer = SILENT, *, purge: bool = False) -> None:
         """Stop all of it in order and leave nothing running; `purge` removes the data too."""
         if self.ground.status().up:
+            self.ground.stop(maintenance.PROGRAM)
             _step(observer, "pool stopped", self.pool.stop)
             if (beside := self.beside_service) is not None:
                 _step(observer, "cluster beside stopped", beside.stop_members)

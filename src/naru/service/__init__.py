@@ -7,6 +7,15 @@ self-managed server with none of this.
 
 from __future__ import annotations
 
+from naru.service.applied import Applied, AppliedFile, flatten
+from naru.service.audit import AuditLine, audited_by, read_audit
+from naru.service.changes import (
+    ChangePlan,
+    Observed,
+    PlannedChange,
+    Wanted,
+    plan_changes,
+)
 from naru.service.cluster import Service
 from naru.service.clusters import (
     Clusters,
@@ -20,44 +29,68 @@ from naru.service.clusters import (
 )
 from naru.service.election import read_keys, restore_keys
 from naru.service.haproxy import Endpoint
+from naru.service.in_force import Setting, settings_of
 from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Node
+from naru.service.observing import what_is_wanted, what_there_is
 from naru.service.protection import Protection, ProtectionFacts, judge
 from naru.service.restart import Restarted, RestartPlan, plan_restart, restart
 from naru.service.standalone import Standalone
 from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
-from naru.service.switchover import Switchover, SwitchoverPlan, plan_switchover, switch_over
+from naru.service.storage import Storage, read_storage
+from naru.service.switchover import Hold, Switchover, SwitchoverPlan, plan_switchover, switch_over
+from naru.service.window import Window, window_of
 
 __all__ = [
     "BACKUP_SLOT",
     "BACKUP_USER",
     "SUPERUSER",
+    "Applied",
+    "AppliedFile",
+    "AuditLine",
+    "ChangePlan",
     "Clusters",
     "Endpoint",
     "EtcdStatus",
+    "Hold",
     "Member",
     "MemberStatus",
     "Node",
+    "Observed",
     "Place",
+    "PlannedChange",
     "Protection",
     "ProtectionFacts",
     "RestartPlan",
     "Restarted",
     "Service",
     "ServiceStatus",
+    "Setting",
     "Standalone",
+    "Storage",
     "Switchover",
     "SwitchoverPlan",
+    "Wanted",
+    "Window",
+    "audited_by",
     "base_name",
     "beside_spec",
+    "flatten",
     "judge",
     "live_spec",
     "next_place",
+    "plan_changes",
     "plan_restart",
     "plan_switchover",
+    "read_audit",
     "read_clusters",
     "read_keys",
+    "read_storage",
     "restart",
     "restore_keys",
+    "settings_of",
     "switch_over",
+    "what_is_wanted",
+    "what_there_is",
+    "window_of",
     "write_clusters",
 ]

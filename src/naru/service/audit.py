@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from naru.postgres import Installation, has_extension
+from naru.spec import Spec
 
 Kind = Literal["pgaudit", "log"]
 
@@ -21,6 +22,11 @@ _CHANGES = frozenset(
 def kind_for(installation: Installation) -> Kind:
     """By what that PostgreSQL can be audited."""
     return "pgaudit" if has_extension(installation, "pgaudit") else "log"
+
+
+def kind_of(spec: Spec, installation: Installation) -> Kind | None:
+    """By what the service of `spec` is audited; None when it is not."""
+    return kind_for(installation) if spec.service.audit else None
 
 
 def settings_for(kind: Kind, major: int) -> dict[str, str]:
@@ -38,8 +44,9 @@ def settings_for(kind: Kind, major: int) -> dict[str, str]:
     }
 
 
-def sentence(kind: Kind | None, installation: Installation) -> str:
-    """What is audited, and by what."""
+def audited_by(spec: Spec, installation: Installation) -> str:
+    """In a sentence, what is audited and by what."""
+    kind = kind_of(spec, installation)
     if kind is None:
         return "audit: off"
     where = "in each member's log, as JSON" if installation.major >= 15 else "in CSV logs"
@@ -47,7 +54,7 @@ def sentence(kind: Kind | None, installation: Installation) -> str:
         return f"audit: pgaudit: connections, definitions, roles and changed rows, {where}"
     return (
         f"audit: PostgreSQL's own log: connections and definitions (not changed rows), {where};"
-        f" pgaudit is not installed with {installation}"
+        f" pgaudit is not installed with this PostgreSQL {installation.version[0]}"
     )
 
 

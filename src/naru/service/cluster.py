@@ -14,13 +14,14 @@ from typing import Any
 from naru.errors import UnreachableError, UsageError
 from naru.ground import Ground
 from naru.postgres import Dsn, Installation, connect, fetch_value, find_installation
-from naru.service import haproxy, rest
+from naru.service import haproxy, rest, storage
 from naru.service.accounts import create_database_and_user
 from naru.service.clusters import read_clusters
 from naru.service.election import restore_keys
 from naru.service.layout import REST_USER, SUPERUSER, Layout, Node, data_version, layout_of
 from naru.service.parts import HAPROXY, STATS_SOCKET, Parts
 from naru.service.status import Member, ServiceStatus, is_primary, observe, postmaster_pid
+from naru.service.storage import Storage, place_storage_guard, read_storage
 from naru.spec import Spec
 from naru.system import SILENT, Observer
 
@@ -63,6 +64,8 @@ class Service:
             parts.place_haproxy(self._takes_writes)
         with _step(observer, "database"):
             create_database_and_user(self._spec.service, self.writer("postgres"), self.password)
+        with _step(observer, "storage guard"):
+            place_storage_guard(self._spec, self._ground, self.layout, self.writer("postgres"))
 
     def up_members(self, observer: Observer = SILENT) -> None:
         """Have the members running and following, and nothing else: no endpoint leads there."""
@@ -90,6 +93,7 @@ class Service:
         """
         self._parts.keep_live()
         haproxy.lead_to(self.layout, other, self._parts.live_map, self._stats_socket)
+        place_storage_guard(self._spec, self._ground, self.layout, self.writer("postgres"))
 
     def take_away(self) -> None:
         """Stop the members for good, and remove their data and their keys in etcd."""
@@ -138,6 +142,7 @@ class Service:
         Standbys go first, so that no one is promoted while the cluster ends.
         """
         primary = next((n.name for n in self.layout.nodes if is_primary(n)), None)
+        self._ground.stop(storage.PROGRAM)
         self._ground.stop(HAPROXY)
         self._stop_members(primary)
         for node in self.layout.etcd:
@@ -233,6 +238,10 @@ class Service:
             raise UsageError(f"no postmaster runs for {name}")
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def storage(self) -> Storage | None:
+        """How full the members are, as the guard saw it last; None before its first look."""
+        return read_storage(self._ground)
 
     def write_nodes(self) -> tuple[str, ...]:
         """Every node that a new session at the write endpoint may reach now."""

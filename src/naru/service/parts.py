@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from naru.ground import Ground, Program, clear_stale_pid_file
 from naru.postgres import Installation
-from naru.service import etcd, haproxy, member_program, patroni, rest
+from naru.service import audit, etcd, haproxy, member_program, parameters, patroni, rest
 from naru.service.clusters import base_name
 from naru.service.layout import (
     REPLICATION_USER,
@@ -166,6 +166,7 @@ class Parts:
             encoding=service.encoding,
             locale=service.locale,
             backup=self._spec.backup.enabled,
+            alone=len(self._layout.nodes) == 1,
         )
         self._write(node.config, text)
 
@@ -184,13 +185,19 @@ class Parts:
         return script
 
     def _settings(self) -> dict[str, str]:
-        service = self._spec.service
-        return {"timezone": service.timezone, "log_timezone": service.timezone, **service.settings}
+        kind = audit.kind_of(self._spec, self._installation)
+        return parameters.overlay(self._spec, self._installation.major, kind)
 
     def apply_configuration(self, passwords: patroni.Passwords) -> None:
-        """Bring a cluster that exists to the settings of today; without effect on a new one."""
+        """Bring a cluster that exists to the settings of today; without effect on a new one.
+
+        What the guard of the data's size has set stays: it alone takes that back.
+        """
         wanted = patroni.dynamic_configuration(
-            self._installation.major, self._settings(), backup=self._spec.backup.enabled
+            self._installation.major,
+            self._settings(),
+            backup=self._spec.backup.enabled,
+            alone=len(self._layout.nodes) == 1,
         )
         node = wait_until(
             lambda: next((one for one in self._layout.nodes if is_primary(one)), None),
@@ -198,6 +205,11 @@ class Parts:
             MEMBERS_SECONDS,
         )
         answer = rest.get(node.address, node.rest_port, "/config", 5)
+        if answer is not None and isinstance(answer.document, dict):
+            there = (answer.document.get("postgresql") or {}).get("parameters") or {}
+            if parameters.GUARDED in there:
+                guarded = {parameters.GUARDED: there[parameters.GUARDED]}
+                wanted["postgresql"]["parameters"] |= guarded
         if answer is None or answer.document != wanted:
             rest.send(
                 "PUT", node.address, node.rest_port, "/config", wanted,

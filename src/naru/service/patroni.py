@@ -26,26 +26,21 @@ HBA = (
     "host all all 127.0.0.0/8 scram-sha-256",
 )
 
-# Every setting that migration needs in either direction, and what recovery time rests on.
+# Every setting that migration needs in either direction, and what recovery time rests on. What
+# depends on the size of server and data is in `server_type`.
 SETTINGS: Mapping[str, str] = {
     "wal_level": "logical",
-    "max_connections": "300",
     "max_wal_senders": "30",
     "max_replication_slots": "30",
-    "max_worker_processes": "32",
     "max_logical_replication_workers": "16",
     "max_sync_workers_per_subscription": "4",
     "max_prepared_transactions": "50",
     "max_locks_per_transaction": "256",
     "hot_standby_feedback": "on",
-    "max_slot_wal_keep_size": "8GB",
     "wal_log_hints": "on",
     "wal_sender_timeout": "5s",
     "wal_receiver_timeout": "5s",
     "wal_retrieve_retry_interval": "500ms",
-    "shared_buffers": "256MB",
-    "max_wal_size": "4GB",
-    "min_wal_size": "512MB",
     "checkpoint_timeout": "5min",
     "password_encryption": "scram-sha-256",
     "tcp_keepalives_idle": "10",
@@ -74,11 +69,12 @@ class Passwords:
 
 
 def dynamic_configuration(
-    major: int, settings: Mapping[str, str], *, backup: bool = False
+    major: int, settings: Mapping[str, str], *, backup: bool = False, alone: bool = False
 ) -> dict[str, Any]:
     """What holds for the whole cluster; kept in the election's store.
 
-    `backup`: with a slot, on every member, that keeps WAL until it has been received.
+    `backup`: with a slot, on every member, that keeps WAL until it has been received. `alone`:
+    there is one member and no standby, so that no commit waits for any.
 
     `loop_wait + 2 * retry_timeout <= ttl`, with Patroni's least ttl of 20 s. A primary
     whose server died gives up its lock at once (`primary_start_timeout` 0). Strict quorum
@@ -95,8 +91,8 @@ def dynamic_configuration(
         "primary_start_timeout": 0,
         "primary_stop_timeout": 5,
         "maximum_lag_on_failover": 1048576,
-        "synchronous_mode": "quorum",
-        "synchronous_mode_strict": True,
+        "synchronous_mode": False if alone else "quorum",
+        "synchronous_mode_strict": not alone,
         "synchronous_node_count": 1,
         "failsafe_mode": True,
         "check_timeline": True,
@@ -123,6 +119,7 @@ def render(
     encoding: str,
     locale: str,
     backup: bool = False,
+    alone: bool = False,
 ) -> str:
     """The configuration file of one node. It holds passwords: write it with mode 0600."""
     document = {
@@ -137,7 +134,7 @@ def render(
         },
         "etcd3": {"hosts": [f"{one.address}:{one.client_port}" for one in layout.etcd]},
         "bootstrap": {
-            "dcs": dynamic_configuration(major, settings, backup=backup),
+            "dcs": dynamic_configuration(major, settings, backup=backup, alone=alone),
             "initdb": [{"encoding": encoding}, {"locale": locale}, "data-checksums", "no-sync"],
         },
         "postgresql": {

@@ -42,6 +42,12 @@ def judge(facts: ProtectionFacts) -> Protection:
     if not facts.primaries:
         return Protection("none", f"There is no primary: writes wait. {_why_no_primary(facts)}")
     primary = facts.primaries[0]
+    if facts.members == 1:
+        return Protection(
+            "reduced",
+            f"{primary} is alone (ha = false): a crash loses no commit, but losing its disk loses"
+            " all since the last backup, and there is no failover.",
+        )
     if not facts.synchronous:
         return Protection(
             "none",

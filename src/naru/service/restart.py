@@ -100,25 +100,32 @@ def restart(
     """Carry out `plan`; `hold` makes what keeps clients waiting while the lead changes hands.
 
     Goes on only when every member follows again. What standbys cannot take over before the
-    primary has (a lowered `max_connections`) needs the primary restarted where it is.
+    primary has (a lowered `max_connections`) needs the primary restarted where it is, and so
+    does a member that is alone.
     """
     for name in plan.standbys:
         _restart_standby(service, name, observer)
     done = None
-    if plan.primary is not None:
+    alone = len(service.status().members) == 1
+    if plan.primary is not None and not alone:
         done = switch_over(service, plan_switchover(service.status()), hold(), observer=observer)
         _settle(service)
         _restart_standby(service, plan.primary, observer)
-    in_place = _in_place(service, plan, hold, observer)
+    in_place = _in_place(service, plan, hold, observer, alone=alone)
     return Restarted(plan.members, done, in_place)
 
 
 def _in_place(
-    service: Restartable, plan: RestartPlan, hold: Callable[[], Hold], observer: Observer
+    service: Restartable,
+    plan: RestartPlan,
+    hold: Callable[[], Hold],
+    observer: Observer,
+    *,
+    alone: bool,
 ) -> str | None:
     status = service.status()
     primary = status.primary
-    if primary is None or plan.primary is None or not primary.pending_restart:
+    if primary is None or plan.primary is None or not (alone or primary.pending_restart):
         return None
     with _step(observer, f"restart {primary.name} in its place"):
         with hold() as held:

@@ -49,7 +49,7 @@ def settings_of_type(kind: ServerType, share: float) -> dict[str, str]:
         "max_connections": str(connections),
         "shared_buffers": f"{shared}MB",
         "effective_cache_size": f"{max(64, memory * 3 // 4)}MB",
-        "work_mem": f"{sort_kb}kB",
+        "work_mem": f"{sort_kb // 1024}MB",
         "maintenance_work_mem": f"{_within(memory // 16, 16, 2048)}MB",
         "max_worker_processes": str(24 + 4 * kind.vcpu),
         "max_parallel_workers": str(max(2, kind.vcpu)),
