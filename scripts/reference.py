@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import typer.main
+from settings_page import settings_page
 
 from naru.cli.main import app
 from naru.migrate.findings import reference_page
@@ -143,7 +144,7 @@ def main() -> int:
     stale = []
     made = {
         "cli.md": cli_page(), "findings.md": reference_page(MADE), "spec.md": spec_page(),
-        "rooms.md": rooms_page(),
+        "rooms.md": rooms_page(), "settings.md": settings_page(MADE),
     }  # fmt: skip
     for name, text in made.items():
         page = PAGES / name
