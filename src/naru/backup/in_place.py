@@ -16,7 +16,7 @@ from naru.backup.waldump import Arrival
 from naru.errors import DeadlineError, NaruError, RefusedError
 from naru.ground import Ground
 from naru.postgres import connect
-from naru.service import Node, Service, read_keys, restore_keys
+from naru.service import Node, Service, read_clusters, read_keys, restore_keys
 from naru.system import SILENT, Observer, step, wait_until
 
 STANDBY_SECONDS = 24 * 3600.0
@@ -92,6 +92,12 @@ class InPlace:
             " publisher sent since then"
             for database, name in self._wal.subscriptions()
         ]
+        clusters = read_clusters(self._ground.folder)
+        if clusters is not None and clusters.beside is not None:
+            found.append(
+                f"a major upgrade is under way, and cluster {clusters.beside.name} would not"
+                " go back with this one: `naru service upgrade` says how it ends"
+            )
         return found
 
     def _go_on(self, state: InPlaceState, plan: RestorePlan) -> InPlaceState:

@@ -25,6 +25,10 @@ from naru.system import SILENT, Observer
 from naru.verify import Options, SequenceState, Verdict, compare
 
 
+class GateShutError(RefusedError):
+    """A gate is shut: nothing was begun, and clients were not held."""
+
+
 @dataclass(frozen=True)
 class Crossing:
     """How a switch went. `verdict` is None if the comparison was not wanted."""
@@ -130,7 +134,7 @@ class Switcher:
     def _must_be_open(self) -> None:
         shut = [gate for gate in self.gates() if gate.severity == "shut"]
         if shut:
-            raise RefusedError(
+            raise GateShutError(
                 "a gate is shut: " + "; ".join(gate.text for gate in shut), remedy=shut[0].remedy
             )
 

@@ -198,6 +198,11 @@ class Service:
         """As `writer`, at the port that leads to this cluster alone, while there are two."""
         return self._dsn(self.layout.address, self.layout.own_port, database)
 
+    @property
+    def own_address(self) -> tuple[str, int]:
+        """Host and port of `own_writer`, on this ground; outside of upgrades nobody is there."""
+        return self.layout.address, self.layout.own_port
+
     def reader(self, database: str | None = None) -> Dsn:
         """The superuser, through the endpoint for reads."""
         return self._dsn(self.layout.address, self._spec.service.read_port, database)

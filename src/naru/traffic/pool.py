@@ -127,17 +127,17 @@ class Pool:
             self._reload()
         return sorted(secrets)
 
-    def leading_to(self, address: tuple[str, int]) -> tuple[str, ...]:
-        """The databases of the spec that the pool sends to `address` now."""
+    def leading_to(self, *addresses: tuple[str, int]) -> tuple[str, ...]:
+        """The databases of the spec that the pool sends to one of `addresses` now."""
         names = sorted({self._spec.source.database, self._spec.service.database})
         facts = [self.pooler.observe(name) for name in names]
-        return tuple(one.database for one in facts if (one.host, one.port) == address)
+        return tuple(one.database for one in facts if (one.host, one.port) in addresses)
 
     def hold(self, service: Service, seconds: float) -> Hold:
         """Over what the pool sends to `service`; open transactions have `seconds` to end."""
         return Hold(
             self.pooler,
-            self.leading_to(service.address),
+            self.leading_to(service.address, service.own_address),
             seconds=seconds,
             ready=service.writer("postgres"),
         )

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from naru.errors import RefusedError
-from naru.migrate import Crossing, Limits, Switcher
+from naru.migrate import Crossing, GateShutError, Limits, Switcher
 from naru.system import Deadline, Observer
 from naru.upgrade.sides import End, Sides
 
@@ -49,7 +49,7 @@ def cross_all(
     side = "target" if to == "new" else "source"
     todo = [one for one in sides.databases if sides.record(one).at != side]
     switchers = [(one, _switcher(sides, one, limits, observer)) for one in todo]
-    _must_be_open(switchers)
+    _must_be_open([switcher for _, switcher in switchers])
     begun: list[tuple[str, Future[Crossing]]] = []
     with ThreadPoolExecutor(max_workers=max(1, len(todo))) as pool:
         try:
@@ -65,13 +65,18 @@ def _begin(
     pool: ThreadPoolExecutor, switcher: Switcher, verify: bool, jobs: int
 ) -> Future[Crossing]:
     """Begin one crossing, and return when its clients go on. Raises what it failed with."""
-    gone_on = threading.Event()
-    crossing = pool.submit(switcher.cross, verify=verify, jobs=jobs, after_resume=gone_on.set)
-    while not gone_on.wait(_EVERY):
-        if crossing.done():
+    deadline = Deadline(FLOW_SECONDS, "changes to arrive at the other cluster")
+    while True:
+        gone_on = threading.Event()
+        crossing = pool.submit(switcher.cross, verify=verify, jobs=jobs, after_resume=gone_on.set)
+        while not gone_on.wait(_EVERY) and not crossing.done():
+            pass
+        if gone_on.is_set() or crossing.exception() is None:
+            return crossing
+        if deadline.passed or not isinstance(crossing.exception(), GateShutError):
             crossing.result()
-            break
-    return crossing
+        # It was open a moment ago: on a busy machine changes may be late again.
+        _must_be_open([switcher])
 
 
 def _switcher(sides: Sides, database: str, limits: Limits, observer: Observer) -> Switcher:
@@ -81,21 +86,20 @@ def _switcher(sides: Sides, database: str, limits: Limits, observer: Observer) -
     )  # fmt: skip
 
 
-def _must_be_open(switchers: Sequence[tuple[str, Switcher]]) -> None:
+def _must_be_open(switchers: Sequence[Switcher]) -> None:
     """Changes that are merely late are waited for; anything else is told at once."""
     deadline = Deadline(FLOW_SECONDS, "changes to arrive at the other cluster")
     while True:
         shut = [
-            (database, gate)
-            for database, switcher in switchers
+            (switcher.plan.leave.dsn.database, gate)
+            for switcher in switchers
             for gate in switcher.gates()
             if gate.severity == "shut"
         ]
-        late = shut and all(gate.code in _PASSING for _, gate in shut)
-        if not late or deadline.passed:
-            break
-    if shut:
-        raise RefusedError(
-            "a gate is shut: " + "; ".join(f"{name}: {gate.text}" for name, gate in shut),
-            remedy=shut[0][1].remedy,
-        )
+        if not shut:
+            return
+        if deadline.passed or any(gate.code not in _PASSING for _, gate in shut):
+            raise RefusedError(
+                "a gate is shut: " + "; ".join(f"{name}: {gate.text}" for name, gate in shut),
+                remedy=shut[0][1].remedy,
+            )

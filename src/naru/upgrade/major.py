@@ -126,7 +126,6 @@ class Upgrade:
         sides = self.sides
         with sides.held():
             self._perform(
-                Step(f"{turn} pool aside", "pool at the cluster's own port", self._pool_aside),
                 Step(f"{turn} cross", f"clients to {to}", lambda: self._cross(to, verify)),
                 Step(f"{turn} lead", "the service's ports", lambda: self._lead(to)),
                 Step(f"{turn} backups", "backups", lambda: self._backups(to)),
@@ -144,15 +143,17 @@ class Upgrade:
         self._run.remember("switching", {"turn": turn, "to": to})
         return turn
 
-    def _pool_aside(self) -> None:
+    def _cross(self, to: End, verify: bool) -> None:
+        """The pool is at the cluster's own port meanwhile: the service's port changes sides."""
         sides = self.sides
         sides.point_pool(sides.own_address(sides.live), only_from=(sides.service_address,))
-
-    def _cross(self, to: End, verify: bool) -> None:
-        self._crossed = cross_all(
-            self.sides, to, self._limits, self._observer,
-            verify=verify, jobs=self._jobs, after=lambda: self._lead(to),
-        )  # fmt: skip
+        try:
+            self._crossed = cross_all(
+                sides, to, self._limits, self._observer,
+                verify=verify, jobs=self._jobs, after=lambda: self._lead(to),
+            )  # fmt: skip
+        finally:
+            sides.point_pool(sides.service_address, only_from=(sides.own_address(sides.live),))
         for one in self._crossed:
             self._keep(one)
 

@@ -111,8 +111,7 @@ class Sides:
         return self.service("old").address
 
     def own_address(self, end: End) -> tuple[str, int]:
-        layout = self.service(end).layout
-        return layout.address, layout.own_port
+        return self.service(end).own_address
 
     def point_pool(
         self, wanted: tuple[str, int], *, only_from: tuple[tuple[str, int], ...]
