@@ -238,6 +238,9 @@ class Upgrade:
 
     def _forget(self, gone: End) -> None:
         sides = self.sides
+        # The clusters' own ports go; a switch that was cut off may have left the pool at one.
+        own = sides.own_address("new" if gone == "old" else "old")
+        sides.point_pool(sides.service_address, only_from=(own,))
         had: Clusters = sides.clusters
         past = had.past
         if gone == "old":
