@@ -280,8 +280,8 @@ _LATER = """
 import datetime
 import sys
 
-import barman.retention_policies
 from barman.cli import main
+import barman.retention_policies
 
 
 class Later(datetime.datetime):
