@@ -12,7 +12,7 @@ from rich.table import Table
 
 from naru.cli import backup, restore, settings, talk
 from naru.cli.options import JsonOption, SpecOption, YesOption, running
-from naru.cli.upgrade import upgrade
+from naru.cli.upgrade import name_of_upgrade, upgrade
 from naru.errors import NaruError
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     """
     environment = running(spec)
     found, pools = environment.service.status(), _pools(environment)
-    kept = backup.backup_status(environment)
+    kept, upgrading = backup.backup_status(environment), name_of_upgrade(environment)
     if json:
         document = found.to_json()
         document["pool"] = [asdict(one) for one in pools]
         document["backup"] = kept
+        document["upgrade"] = upgrading
         document |= settings.storage_and_maintenance(environment)
         talk.put_json(document)
     else:
@@ -57,6 +58,8 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
         settings.put_storage_and_maintenance(environment)
         if kept is not None:
             talk.put(f"backups: {kept.get('sentence') or kept['trouble']}")
+        if upgrading is not None:
+            talk.put(f"upgrade: {upgrading} is under way; `naru service upgrade` shows it")
     full = environment.service.storage()
     stopped = found.protection.level == "none" or (full is not None and full.read_only)
     raise typer.Exit(1 if stopped else 0)

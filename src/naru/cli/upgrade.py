@@ -78,6 +78,16 @@ def upgrade(
             _status(found, json=json)
 
 
+def name_of_upgrade(environment: Environment) -> str | None:
+    """The major upgrade that is under way, such as `17 to 18`; None when there is none."""
+    from naru.journal import Journal
+    from naru.upgrade import open_upgrade
+
+    with Journal.in_folder(environment.ground.folder) as journal:
+        run = open_upgrade(journal)
+        return None if run is None else run.name
+
+
 class _Found:
     """The environment, its journal, and the upgrade in it."""
 
