@@ -205,6 +205,10 @@ def test_backups_go_on_with_the_new_primary_and_reach_back_over_the_failover(
     environment.beside.restore(plan, "over")
     assert rows(environment.beside.dsn("over")) == [*range(10), 100, 200]
     environment.beside.remove("over")
+    left = environment.backups.plan(target_of(latest=True), timeline=1)
+    environment.beside.restore(left, "left")
+    assert rows(environment.beside.dsn("left")) == [*range(10), 100], "the history that was left"
+    environment.beside.remove("left")
 
 
 def test_wal_that_only_a_lost_primary_had_does_not_stop_the_receiver(
