@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -33,29 +34,39 @@ CONFUSABLE = {
 EMPTY = {"text": ["", " ", "  "]}
 
 
-def field(connection: Connection, name: str, value: sql.Composable) -> Field:
+def field(
+    connection: Connection, name: str, value: sql.Composable, *, required: bool = False
+) -> Field:
     oid = fetch_value(connection, "SELECT %s::regtype::oid::int8", [f'pg_catalog."{name}"'])
     type_ = Types(connection)[oid]
     form = form_of(type_, frozenset(SAMPLES))
     shape = sql.SQL("({})::pg_catalog.{}").format(value, sql.Identifier(name))
-    return field_of(shape, type_, form, same_encoding=True)
+    return replace(field_of(shape, type_, form, same_encoding=True), required=required)
 
 
-def hashes(connection: Connection, name: str, values: list[str | None]) -> list[int]:
-    rows = (row_hash("record", [field(connection, name, sql.Literal(v))]) for v in values)
+def hashes(
+    connection: Connection, name: str, values: list[str | None], required: bool
+) -> list[int]:
+    """Of rows with one such value, and another before it that hands its hash on if `required`."""
+    first = field(connection, "int4", sql.SQL("5"), required=required)
+    rows = (
+        row_hash("record", [first, field(connection, name, sql.Literal(v), required=required)])
+        for v in values
+    )
     query = sql.SQL("SELECT ARRAY[{}]").format(sql.SQL(", ").join(rows))
     return list(fetch_value(connection, query))
 
 
+@pytest.mark.parametrize("required", [False, True])
 @pytest.mark.parametrize("name", sorted(CONFUSABLE))
 def test_values_that_differ_have_hashes_that_differ_the_same_on_both_servers(
-    name: str, old_server: LocalServer, new_server: LocalServer
+    name: str, required: bool, old_server: LocalServer, new_server: LocalServer
 ) -> None:
     values: list[str | None] = [None, *CONFUSABLE[name].split(), *EMPTY.get(name, [])]
     found = []
     for server in (old_server, new_server):
         with connect(server.dsn(), purpose="test", prepare=False) as connection:
-            found.append(hashes(connection, name, values))
+            found.append(hashes(connection, name, values, required))
     assert found[0] == found[1]
     assert len(set(found[0])) == len(values)
 
@@ -64,12 +75,35 @@ def test_every_type_that_is_hashed_alone_is_tried() -> None:
     assert {*CONFUSABLE} == ALONE | {"text"}
 
 
+def test_a_null_where_none_can_be_is_hashed_with_all_the_rest_of_its_row(
+    old_server: LocalServer, new_server: LocalServer
+) -> None:
+    """A server may say that a column holds no NULL, and be wrong."""
+    found = []
+    for server in (old_server, new_server):
+        with connect(server.dsn(), purpose="test", prepare=False) as connection:
+            rows = [
+                [
+                    field(connection, name, sql.SQL(value), required=True)
+                    for name, value in zip(("int8", "int4", "text"), values, strict=True)
+                ]
+                for values in (("1", "NULL", "'a'"), ("1", "NULL", "'b'"), ("NULL", "1", "'a'"),
+                               ("2", "NULL", "'a'"), ("1", "0", "'a'"), ("NULL", "NULL", "NULL"))
+            ]  # fmt: skip
+            query = sql.SQL(", ").join(row_hash("record", row) for row in rows)
+            found.append(fetch_all(connection, sql.SQL("SELECT {}").format(query))[0])
+    assert found[0] == found[1]
+    assert None not in found[0]
+    assert len(set(found[0])) == len(found[0])
+
+
+@pytest.mark.parametrize("required", [False, True])
 @pytest.mark.parametrize(
     ("one", "other"),
     [*product(("int8", "text", "timestamptz"), repeat=2), ("numeric", "float8"), ("uuid", "int4")],
 )
 def test_a_column_swapped_between_two_rows_changes_the_sum(
-    one: str, other: str, new_server: LocalServer
+    one: str, other: str, required: bool, new_server: LocalServer
 ) -> None:
     """In each of ten thousand pairs of rows."""
     makers = {
@@ -78,8 +112,13 @@ def test_a_column_swapped_between_two_rows_changes_the_sum(
         "float8": "n * {0} * 0.5", "uuid": "md5(n * {0} || 'u')::uuid", "int4": "n * {0}",
     }  # fmt: skip
     with connect(new_server.dsn(), purpose="test", prepare=False) as connection:
-        left = [field(connection, one, sql.SQL(makers[one].format(k))) for k in (1, 3)]
-        right = [field(connection, other, sql.SQL(makers[other].format(k))) for k in (5, 8)]
+        left, right = (
+            [
+                field(connection, name, sql.SQL(makers[name].format(k)), required=required)
+                for k in factors
+            ]
+            for name, factors in ((one, (1, 3)), (other, (5, 8)))
+        )
         sums = [
             sql.SQL("{}::numeric + {}").format(
                 row_hash("record", [left[0], right[first]]),

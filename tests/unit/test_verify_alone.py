@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+import pytest
 from psycopg import sql
 
 from naru.verify.alone import ALONE, Field, field_of, mixed
+from naru.verify.descent import Grain
 from naru.verify.statements import Buckets
 from naru.verify.types import SAMPLES, Form
 from tests.unit.test_verify_types import COMPOSITE, INT8, TEXT, built_in, made
@@ -55,15 +58,51 @@ def test_types_hashed_alone_are_in_the_self_test() -> None:
     assert set(SAMPLES) >= ALONE
 
 
-def test_the_numbers_of_a_bucket_are_counted_through() -> None:
-    buckets = Buckets(3, (0, 5))
-    assert buckets.firsts(-3) == [0, -3]
-    assert buckets.firsts(6) == [8, 13]
-    low, high = -20, 43
-    numbers = [
-        number
-        for first in buckets.firsts(low)
-        for number in range(first, high + 1, 1 << buckets.bits)
+def test_columns_without_null_hand_the_hash_on_and_nothing_puts_it_together() -> None:
+    fields = [
+        replace(field(name, form), required=True)
+        for name, form in (("int8", "send"), ("int4", "raw"), ("uuid", "raw"))
     ]
-    assert sorted(numbers) == [n for n in range(low, high + 1) if n & 7 in (0, 5)]
-    assert buckets.numbers(low, high) >= len(numbers)
+    first, _, bearing = row(*fields).partition(", pg_catalog.hashint4extended(0, coalesce(")
+    assert first == (
+        'coalesce(pg_catalog.uuid_hash_extended("uuid",'
+        ' pg_catalog.hashint4extended("int4", "int8"))'
+    )
+    assert bearing.count("coalesce(") == 2
+
+
+def test_only_one_number_stands_in_a_seed_as_it_is() -> None:
+    """Two of them could be swapped."""
+    number = replace(field("int8"), required=True)
+    chained = row(number, number).partition(", pg_catalog.hashint4extended(0")[0]
+    assert chained.count("hashint8extended") == 2
+
+
+def test_what_may_be_null_is_part_of_the_seed() -> None:
+    said = row(replace(field("int4", "raw"), required=True), field("numeric"), field("interval"))
+    assert said.startswith('coalesce(pg_catalog.hashint4extended("int4", coalesce(')
+    assert " # pg_catalog.hash_record_extended(ROW(" in said
+
+
+def test_a_number_with_two_seeds_takes_none_of_another_column() -> None:
+    said = row(replace(field("numeric"), required=True), replace(field("bool", "raw"), required=True))
+    first = said.partition(", pg_catalog.hashint4extended(0, coalesce(")[0]
+    assert first.count("hash_numeric_extended") == 1
+    assert first.count("CASE WHEN") == 2
+
+
+@pytest.mark.parametrize("shift", [0, 3])
+def test_the_numbers_of_a_bucket_are_counted_through(shift: int) -> None:
+    buckets = Buckets(Grain(3, shift), (0, 5))
+    for low, high in ((-20, 43), (0, 0), (-1000, 1000), (7, 700)):
+        numbers = [
+            run + n
+            for first in buckets.runs(low)
+            for run in range(first, high + 1, buckets.step)
+            for n in range(1 << shift)
+        ]
+        wanted = {n for n in range(low, high + 1) if n >> shift & 7 in (0, 5)}
+        assert wanted <= set(numbers)
+        assert len(numbers) == len(set(numbers))
+        assert all(n >> shift & 7 in (0, 5) for n in numbers)
+        assert buckets.numbers(low, high) >= len(numbers)

@@ -1,5 +1,11 @@
 """Hashes of single values: without a record around them, which costs more than all the rest.
 
+Most of the time goes into calling functions, so a row calls as few as it can. Columns that are
+never NULL hand the hash on, each to the next as its seed: that mixes, keeps columns apart, and
+needs nothing to put them together. One whole number of 8 bytes stands in the first seed as it is.
+Where a server says NULL is impossible and it occurs nevertheless, such a hash is NULL: then the
+row is hashed in the way that bears NULL everywhere.
+
 What the hash of a type folds is put back: both halves of an int8, the sign of a float's zero,
 the sign and the scale of a numeric and which of its specials it is. Types that are not here
 (whose binary output is a bytea, which only a record hashes before PostgreSQL 18) go together
@@ -45,12 +51,24 @@ class Field:
     """A column's value in a row: its canonical form, and how it is hashed alone, if at all.
 
     `value` takes the place of `{value}` in `alone`: the value as one of its base type, or its
-    text.
+    text. `required`: the column is said to hold no NULL.
     """
 
     canonical: sql.Composable
     value: sql.Composable | None = None
     alone: str | None = None
+    required: bool = False
+
+    @property
+    def chains(self) -> bool:
+        """Whether it can take the hash of others for its seed: its hash has one seed, once."""
+        alone = self.alone or ""
+        return self.required and alone.count("{seed}") == 1 and "{other}" not in alone
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its value is a number of 64 bits, as a hash is."""
+        return self.required and self.alone == _ALONE["int8"]
 
 
 def field_of(value: sql.Composable, type_: TypeFacts, form: Form, *, same_encoding: bool) -> Field:
@@ -64,19 +82,64 @@ def field_of(value: sql.Composable, type_: TypeFacts, form: Form, *, same_encodi
 
 
 def mixed(fields: Sequence[Field]) -> sql.Composed:
-    """The hash of a row that may be summed: hashes of its values, each with a seed of its own,
-    by XOR, and hashed once more. NULL has a hash of its own in each column.
+    """The hash of a row that may be summed; NULL has a hash of its own in each column."""
+    bearing = _bearing(fields)
+    if not any(field.required for field in fields):
+        return bearing
+    return sql.SQL("coalesce({}, {})").format(_chained(fields), bearing)
+
+
+def _bearing(fields: Sequence[Field]) -> sql.Composed:
+    """Hashes of the values, each with a seed of its own, by XOR, and hashed once more."""
+    parts = [_or_null(field, place) for place, field in enumerate(fields) if field.alone]
+    parts += _record([field for field in fields if not field.alone], needed=not parts)
+    return _end(parts)
+
+
+def _chained(fields: Sequence[Field]) -> sql.Composed:
+    """What bears NULL, and one number as it is, by XOR; then each other column takes the hash so
+    far for its seed. NULL where a required column is.
+
+    The number may stand there as it is because there is only one: what differs in it alone
+    differs, and what comes after mixes it.
     """
-    parts = [
-        sql.SQL("coalesce({}, {})").format(_hash(field, place), _literal(place, 2))
-        for place, field in enumerate(fields)
-        if field.alone
-    ]
-    others = [field.canonical for field in fields if not field.alone]
-    if others or not parts:
-        record = sql.SQL("pg_catalog.hash_record_extended(ROW({}), 7)")
-        parts.append(record.format(sql.SQL(", ").join(others)))
-    return sql.SQL("pg_catalog.hashint4extended(0, {})").format(sql.SQL(" # ").join(parts))
+    first = next((place for place, field in enumerate(fields) if field.is_number), None)
+    parts: list[sql.Composable] = []
+    links: list[Field] = []
+    for place, field in enumerate(fields):
+        if place == first:
+            parts.append(sql.SQL("{}").format(field.value))
+        elif field.chains:
+            links.append(field)
+        elif field.alone:
+            parts.append((_hash if field.required else _or_null)(field, place))
+    parts += _record([field for field in fields if not field.alone], needed=not parts)
+    if not links:
+        return _end(parts)
+    found = _xor(parts)
+    for field in links:
+        found = sql.SQL(field.alone or "").format(value=field.value, seed=found)
+    return found
+
+
+def _record(fields: Sequence[Field], *, needed: bool) -> list[sql.Composable]:
+    """The hash of what has none alone; `needed` even if there is nothing."""
+    if not fields and not needed:
+        return []
+    record = sql.SQL("pg_catalog.hash_record_extended(ROW({}), 7)")
+    return [record.format(sql.SQL(", ").join(field.canonical for field in fields))]
+
+
+def _xor(parts: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL(" # ").join(parts)
+
+
+def _end(parts: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL("pg_catalog.hashint4extended(0, {})").format(_xor(parts))
+
+
+def _or_null(field: Field, place: int) -> sql.Composed:
+    return sql.SQL("coalesce({}, {})").format(_hash(field, place), _literal(place, 2))
 
 
 def _hash(field: Field, place: int) -> sql.Composed:

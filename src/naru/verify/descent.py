@@ -1,9 +1,10 @@
 """How to get from a table that differs to its rows: pure decisions.
 
-Rows fall into buckets by the low bits of their key's hash (of the row's own where no key
-can name it). A bucket needs no index and no order, is the same under any collation, and
-its sum can be added up from parts read in any way on either side. Where buckets differ,
-more bits split them, until few enough rows are left to be looked at one by one.
+Rows fall into buckets by some bits of their key, where that is one whole number, else of its
+hash (of the row's own where no key can name it). A bucket needs no index and no order, is the
+same under any collation, and its sum can be added up from parts read in any way on either
+side. Where buckets differ, more bits split them, until few enough rows are left to be looked
+at one by one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ Totals = dict[int, tuple[int, int]]
 """For each bucket how many rows it has, and the sum of their hashes."""
 
 FIRST_BITS = 12
+NEIGHBOURS = 10
+"""So many low bits of a whole number do not count at first: rows that lie together mostly have
+keys that lie together, and a bucket that was just added to is at hand."""
 MOST_BITS = 40
 _CROWDED_FROM = 10
 _MOST_BUCKETS = 1 << 16
@@ -23,10 +27,22 @@ _ROWS_PER_BUCKET = 2_000
 
 
 @dataclass(frozen=True)
-class Refine:
-    """Read the totals again, of `bits` bits, within the buckets that differ."""
+class Grain:
+    """Which bits of a row's place make its bucket: `bits` of them, without the lowest `shift`."""
 
     bits: int
+    shift: int = 0
+
+    def finer(self, more: int) -> Grain:
+        """Each bucket split by `more` bits: by lower ones as long as there are any."""
+        return Grain(self.bits + more, max(0, self.shift - more))
+
+
+@dataclass(frozen=True)
+class Refine:
+    """Read the totals again, by `grain`, within the buckets that differ."""
+
+    grain: Grain
 
 
 @dataclass(frozen=True)
@@ -36,9 +52,10 @@ class Stream:
     few: bool = False
 
 
-def first_bits(rows: int) -> int:
-    """How many bits of the hash split a table of about `rows` rows at first."""
-    return min(FIRST_BITS, max(0, (rows // _ROWS_PER_BUCKET).bit_length()))
+def first_grain(rows: int, *, numbered: bool) -> Grain:
+    """What splits a table of about `rows` rows at first; `numbered`: its key is a whole number."""
+    bits = min(FIRST_BITS, max(0, (rows // _ROWS_PER_BUCKET).bit_length()))
+    return Grain(bits, NEIGHBOURS if numbered and bits else 0)
 
 
 def add(totals: Totals, more: Mapping[int, tuple[int, int]]) -> None:
@@ -53,8 +70,8 @@ def differing(source: Totals, target: Totals) -> list[int]:
     return sorted(b for b in source.keys() | target.keys() if source.get(b) != target.get(b))
 
 
-def next_step(bits: int, source: Totals, target: Totals) -> Refine | Stream:
-    """What to do about buckets of `bits` bits that differ.
+def next_step(grain: Grain, source: Totals, target: Totals) -> Refine | Stream:
+    """What to do about buckets of `grain` that differ.
 
     Splitting stops when few rows are left, when no more buckets can be held, or when so
     many buckets differ that smaller ones would differ as well.
@@ -63,13 +80,13 @@ def next_step(bits: int, source: Totals, target: Totals) -> Refine | Stream:
     suspects = sum(max(source.get(b, (0, 0))[0], target.get(b, (0, 0))[0]) for b in wrong)
     room = (_MOST_BUCKETS // max(1, len(wrong))).bit_length() - 1
     wanted = (suspects // max(1, len(wrong))).bit_length()
-    more = min(room, wanted, FIRST_BITS, MOST_BITS - bits)
-    crowded = bits >= _CROWDED_FROM and len(wrong) * 2 > len(source.keys() | target.keys())
+    more = min(room, wanted, FIRST_BITS, MOST_BITS - grain.bits)
+    crowded = grain.bits >= _CROWDED_FROM and len(wrong) * 2 > len(source.keys() | target.keys())
     if suspects <= _ROWS_TO_STREAM:
         return Stream(few=True)
     if more < 1 or crowded:
         return Stream()
-    return Refine(bits + more)
+    return Refine(grain.finer(more))
 
 
 def choose_key(

@@ -9,6 +9,7 @@ from contextlib import closing
 from naru.errors import ServerError
 from naru.postgres import Connection, Dsn, fetch_value
 from naru.system import SILENT, Observer
+from naru.verify.descent import Grain
 from naru.verify.digest import Digest, LargeObjectDigest, TableDigest
 from naru.verify.hashing import Agreement, SelfTest, self_test
 from naru.verify.large_objects import digest_large_objects
@@ -113,7 +114,7 @@ class _Taking:
             def work(connection: Connection) -> tuple[int, int]:
                 if columns is None:
                     return int(fetch_value(connection, statements.count(part))), 0
-                found = connection.execute(statements.totals(part, 0, None)).fetchone()
+                found = connection.execute(statements.totals(part, Grain(0), None)).fetchone()
                 return (found[1], int(found[2])) if found else (0, 0)
 
             return self._workers.submit(self._side.snapshot, f"reading {name}", work)

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import sql
 
 from naru.postgres import Connection, fetch_all, fetch_one
-from naru.verify.descent import Totals, add
+from naru.verify.descent import Grain, Totals, add
 from naru.verify.memory import Memory
 from naru.verify.relations import Part
 from naru.verify.side import Side, Workers
@@ -37,7 +37,7 @@ class Half:
         return self.statements.agreement.method == "record"
 
     def totals(
-        self, into: Totals, bits: int, within: Buckets | None, counted: Callable[[int], None]
+        self, into: Totals, grain: Grain, within: Buckets | None, counted: Callable[[int], None]
     ) -> list[Future[None]]:
         """Begin to add up the totals of all parts, all at once.
 
@@ -47,13 +47,13 @@ class Half:
         parts = self.statements.relation.parts(self.by_page, self.part_bytes)
         memory = self.memory if within is None else None
         if memory:
-            parts = memory.begin(bits, parts, into)
+            parts = memory.begin(grain, parts, into)
             counted(sum(rows for rows, _ in into.values()))
         lock = threading.Lock()
 
         def read(part: Part) -> Callable[[Connection], None]:
             def work(connection: Connection) -> None:
-                found = connection.execute(self.statements.totals(part, bits, within))
+                found = connection.execute(self.statements.totals(part, grain, within))
                 totals = {place: (rows, int(hashes)) for place, rows, hashes in found}
                 rows = sum(rows for rows, _ in totals.values())
                 self.side.gate.spend(self.side, rows, part.size)

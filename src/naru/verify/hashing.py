@@ -8,7 +8,7 @@ count duplicates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -27,7 +27,7 @@ Method = Literal["record", "text", "md5"]
 METHODS: tuple[Method, ...] = ("record", "text", "md5")
 """Fastest first. `record` needs PostgreSQL 14, `text` 11; md5 is refused under FIPS."""
 
-FORMULA = 2
+FORMULA = 3
 """Which formula makes a row's hash of its values': sums by different ones cannot be compared."""
 
 _ROW: Mapping[Method, str] = {
@@ -75,7 +75,7 @@ def agree(sides: tuple[Side, Side], connections: tuple[Connection, Connection]) 
     for method in METHODS:
         if not all(ask(partial(_has_method, method=method))):
             continue
-        ours, theirs = ask(partial(_sample_hashes, method=method, known=known))
+        ours, theirs = ask(partial(_sample_hashes, method=method, known=known, chained=True))
         trusted = frozenset(name for name in known if ours[name] == theirs[name])
         if ours[""] == theirs[""]:
             return Agreement(method, trusted, len(set(ask(_encoding))) == 1)
@@ -153,19 +153,27 @@ _ROW_SAMPLE = (
 )  # fmt: skip
 
 
-def _sample_hashes(connection: Connection, method: Method, known: frozenset[str]) -> dict[str, int]:
+def _sample_hashes(
+    connection: Connection, method: Method, known: frozenset[str], *, chained: bool = False
+) -> dict[str, int]:
     """The hash of each sample by its type's name, and under '' that of a whole row.
 
-    A value is hashed both within a record and alone, where it can be.
+    A value is hashed both within a record and alone, where it can be; `chained`: also as that
+    of a column without NULL.
     """
+
+    def sample(name: str, value: str | None) -> Field:
+        return replace(_sample(types[name], value), required=chained and value is not None)
+
     types = {
         row[1]: TypeFacts(row[0], "pg_catalog", row[1], row[2], False, row[3:5], row[5:7])
         for row in fetch_all(connection, _FACTS, [[*known, "text"]])
     }
     names = sorted(known)
-    samples = [_sample(types[name], SAMPLES[name]) for name in names]
-    rows = [[one, Field(one.canonical)] for one in samples]
-    rows.append([_sample(types[name], value) for name, value in _ROW_SAMPLE])
+    samples = [sample(name, SAMPLES[name]) for name in names]
+    bearing = [[replace(one, required=False)] if chained else [] for one in samples]
+    rows = [[one, *more, Field(one.canonical)] for one, more in zip(samples, bearing, strict=True)]
+    rows.append([sample(name, value) for name, value in _ROW_SAMPLE])
     query = sql.SQL("SELECT {}").format(sql.SQL(", ").join(row_hash(method, row) for row in rows))
     return dict(zip([*names, ""], fetch_one(connection, query), strict=True))
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from naru.verify.descent import Totals
+from naru.verify.descent import Grain, Totals
 from naru.verify.relations import Part
 from naru.verify.standing import Standing
 
-FROM_PARTS = 8
+FROM_PARTS = 16
 """A table of fewer parts is soon read again."""
 EVERY = 10.0
 """Seconds of reading that may be lost."""
@@ -31,13 +31,14 @@ class HalfRead:
 
     standing: Standing
     at: float
-    bits: int
+    grain: Grain
     parts: frozenset[_Name]
     totals: Totals
 
     def to_json(self) -> str:
         shape: dict[str, Any] = {
-            "standing": self.standing.to_json(), "at": self.at, "bits": self.bits,
+            "standing": self.standing.to_json(), "at": self.at, 
+            "grain": [self.grain.bits, self.grain.shift],
             "parts": sorted(self.parts, key=str),
             "totals": [[bucket, rows, hashes] for bucket, (rows, hashes) in self.totals.items()],
         }  # fmt: skip
@@ -47,7 +48,7 @@ class HalfRead:
     def from_json(cls, text: str) -> HalfRead:
         shape = json.loads(text)
         return cls(
-            Standing.from_json(shape["standing"]), shape["at"], shape["bits"],
+            Standing.from_json(shape["standing"]), shape["at"], Grain(*shape["grain"]),
             frozenset((name, first, last) for name, first, last in shape["parts"]),
             {bucket: (rows, hashes) for bucket, rows, hashes in shape["totals"]},
         )  # fmt: skip
@@ -63,16 +64,16 @@ class Memory:
         self.at = time.time()
         self._before = before
         self._save = save
-        self._bits = 0
+        self._grain = Grain(0)
         self._parts: set[_Name] = set()
         self._saved = time.monotonic()
         self._big = False
 
-    def begin(self, bits: int, parts: Sequence[Part], into: Totals) -> list[Part]:
+    def begin(self, grain: Grain, parts: Sequence[Part], into: Totals) -> list[Part]:
         """The parts that are still to be read; the totals of the others are put into `into`."""
-        self._bits, self._big = bits, len(parts) >= FROM_PARTS
+        self._grain, self._big = grain, len(parts) >= FROM_PARTS
         before = self._before
-        if before is None or before.bits != bits or not before.parts <= {_name(p) for p in parts}:
+        if before is None or before.grain != grain or not before.parts <= {_name(p) for p in parts}:
             return list(parts)
         self.standing, self.at = before.standing, before.at
         self._parts = set(before.parts)
@@ -83,7 +84,7 @@ class Memory:
         """A part was read: these are the totals with it. Not to be called by two at once."""
         self._parts.add(_name(part))
         if self._big and time.monotonic() - self._saved >= EVERY:
-            self._save(HalfRead(self.standing, self.at, self._bits, frozenset(self._parts), totals))
+            self._save(HalfRead(self.standing, self.at, self._grain, frozenset(self._parts), totals))
             self._saved = time.monotonic()
 
 

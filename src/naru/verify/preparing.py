@@ -32,9 +32,14 @@ def prepare(
     numbered = len(key) == 1 and all(
         side.column(key[0]).type.base.name in INTEGERS for side in (source, target)
     )
+    required = frozenset(
+        ours.name
+        for ours, theirs in columns
+        if ours.required and theirs.required and not rules[ours.name]
+    )
     return (
-        Statements(source, forms, key, agreement, numbered, rules),
-        Statements(target, forms, key, agreement, numbered, rules),
+        Statements(source, forms, key, agreement, numbered, rules, required),
+        Statements(target, forms, key, agreement, numbered, rules, required),
     )
 
 

@@ -14,8 +14,8 @@ from naru.postgres import Connection, fetch_one
 from naru.verify.side import Side
 from naru.verify.types import TypeFacts
 
-PART_PAGES = 8192
-_MOST_PARTS = 1024
+PART_PAGES = 4096
+_MOST_PARTS = 2048
 _MOST_SMALL_PARTS = 16384
 
 
@@ -27,11 +27,15 @@ def query(name: str) -> sql.SQL:
 
 @dataclass(frozen=True)
 class Column:
-    """A column; `sql_type` is its type as this side's server writes it."""
+    """A column; `sql_type` is its type as this side's server writes it.
+
+    `required`: its server sees to it that it is never NULL.
+    """
 
     name: str
     type: TypeFacts
     sql_type: str
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def _relation(row: tuple[Any, ...], types: Types) -> Relation:
         schema=schema,
         relname=relname,
         kind=kind,
-        columns=tuple(Column(c[0], types[c[1]], c[2]) for c in columns),
+        columns=tuple(Column(c[0], types[c[1]], c[2], c[3]) for c in columns),
         keys=tuple(tuple(key) for key in keys),
         leaves=tuple((leaf[0], leaf[1], leaf[2]) for leaf in leaves),
         estimate=int(estimate),

@@ -3,7 +3,7 @@
 SELECT format('%I.%I', n.nspname, c.relname),
        n.nspname, c.relname, c.oid::int8, c.relkind::text,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(a.attname, a.atttypid::int8,
-                                                    format_type(a.atttypid, -1))
+                                                    format_type(a.atttypid, -1), a.attnotnull AND a.attnum <> ALL (loose.columns))
                                   ORDER BY a.attnum), '[]')
           FROM pg_attribute a
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
@@ -16,7 +16,7 @@ SELECT format('%I.%I', n.nspname, c.relname),
                  WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indislive
                    AND i.indpred IS NULL AND i.indexprs IS NULL AND p.place <= coalesce((to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts)
                  GROUP BY i.indexrelid, i.indisprimary
-                HAVING bool_and(a.attnotnull)) AS k),
+                HAVING bool_and(a.attnotnull AND a.attnum <> ALL (loose.columns))) AS k),
        (SELECT coalesce(jsonb_agg(jsonb_build_array(
                    ln.nspname, l.relname,
                    CASE WHEN l.relkind IN ('r', 'm') THEN
@@ -34,6 +34,10 @@ SELECT format('%I.%I', n.nspname, c.relname),
           JOIN pg_namespace ln ON ln.oid = l.relnamespace)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
+  -- Since PostgreSQL 18 a column may be NOT NULL though NULLs are left in it.
+  CROSS JOIN LATERAL (SELECT ARRAY(SELECT v.conkey[1] FROM pg_constraint v
+                                    WHERE v.conrelid = c.oid AND v.contype = 'n'
+                                      AND NOT v.convalidated)) AS loose (columns)
  WHERE c.relkind IN ('r', 'p', 'm')
    AND c.relispopulated
    AND NOT c.relispartition

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from naru.postgres import Connection
-from naru.verify.descent import Refine, Totals, differing, first_bits, next_step
+from naru.verify.descent import Grain, Refine, Totals, differing, first_grain, next_step
 from naru.verify.half import Half
 from naru.verify.statements import Buckets, Key, Statements
 from naru.verify.types import INTEGERS
@@ -43,26 +43,31 @@ class Found:
 
 def sift(source: Half, target: Half, counted: Callable[[int], None]) -> Found:
     """Find the buckets within which rows differ, by ever smaller ones."""
-    bits = first_bits(source.statements.relation.estimate)
-    ours, theirs = _both(source, target, bits, None, counted)
+    statements = source.statements
+    grain = first_grain(statements.relation.estimate, numbered=statements.numbered)
+    ours, theirs = _both(source, target, grain, None, counted)
     rows = sum(n for n, _ in ours.values()), sum(n for n, _ in theirs.values())
     while wrong := differing(ours, theirs):
-        within = Buckets(bits, tuple(wrong))
-        step = next_step(bits, ours, theirs)
+        within = Buckets(grain, tuple(wrong))
+        step = next_step(grain, ours, theirs)
         if not isinstance(step, Refine):
             return Found(*rows, within, step.few)
-        bits = step.bits
-        ours, theirs = _both(source, target, bits, within, lambda _: None)
+        grain = step.grain
+        ours, theirs = _both(source, target, grain, within, lambda _: None)
     return Found(*rows)
 
 
 def _both(
-    source: Half, target: Half, bits: int, within: Buckets | None, counted: Callable[[int], None]
+    source: Half,
+    target: Half,
+    grain: Grain,
+    within: Buckets | None,
+    counted: Callable[[int], None],
 ) -> tuple[Totals, Totals]:
     sums: tuple[Totals, Totals] = ({}, {})
     futures = (
-        source.totals(sums[0], bits, within, counted),
-        target.totals(sums[1], bits, within, counted),
+        source.totals(sums[0], grain, within, counted),
+        target.totals(sums[1], grain, within, counted),
     )
     for parts in futures:
         for part in parts:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from psycopg import sql
 
 from naru.verify.alone import Field, field_of
+from naru.verify.descent import Grain
 from naru.verify.equality import Rule, loosen
 from naru.verify.hashing import Agreement, plain_hash, row_hash
 from naru.verify.relations import Part, Relation
@@ -23,6 +24,7 @@ class Statements:
 
     `numbered`: the key is one whole number on both sides. `rules` are those that loosen the
     comparison of a column; a column that is part of the key stays unique under them.
+    `required` are columns that hold no NULL on either side, so both sides say.
     """
 
     relation: Relation
@@ -31,6 +33,7 @@ class Statements:
     agreement: Agreement
     numbered: bool = False
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
 
     def _loosened(self, name: str) -> tuple[sql.Composable, TypeFacts]:
         type_ = self.relation.column(name).type
@@ -39,7 +42,8 @@ class Statements:
 
     def _field(self, name: str, form: Form) -> Field:
         value, type_ = self._loosened(name)
-        return field_of(value, type_, form, same_encoding=self.agreement.same_encoding)
+        found = field_of(value, type_, form, same_encoding=self.agreement.same_encoding)
+        return replace(found, required=name in self.required)
 
     def _row(self) -> sql.Composed:
         return row_hash(self.agreement.method, [self._field(*column) for column in self.forms])
@@ -58,25 +62,31 @@ class Statements:
         """The columns of the key as text."""
         return [as_text(*self._loosened(name)) for name in self.key]
 
-    def totals(self, part: Part, bits: int, within: Buckets | None) -> sql.Composed:
+    def totals(self, part: Part, grain: Grain, within: Buckets | None) -> sql.Composed:
         """Count and sum of hashes for each bucket of one part."""
-        place = sql.SQL("place") if self.key else sql.SQL("hash")
-        places = [sql.SQL("{} AS place").format(self._place())] if self.key else []
+        values = {"hash": self._row(), "relation": _leaf(part.relation), "pages": _pages(part)}
         everything = sql.SQL("true")
-        # With a key, rows outside of the buckets are passed over before they are hashed.
-        before = within.holds(self._place()) if within and self.key else everything
+        if not self.key:
+            place = sql.SQL("hash")
+            return sql.SQL(
+                "SELECT {bucket}, pg_catalog.count(*), pg_catalog.sum(hash)::text"
+                " FROM (SELECT {hash} AS hash FROM {relation} WHERE {pages} OFFSET 0) AS rows"
+                " WHERE {buckets} GROUP BY 1"
+            ).format(
+                **values,
+                bucket=_bucket(place, grain),
+                buckets=within.holds(place) if within else everything,
+            )
+        # Rows outside of the buckets are passed over before they are hashed. What is grouped
+        # by comes from within, so that the server reads the table for it without a step between.
         return sql.SQL(
-            "SELECT {place} & {mask}, pg_catalog.count(*), pg_catalog.sum(hash)::text"
-            " FROM (SELECT {values} FROM {relation} WHERE {pages} AND {before} OFFSET 0) AS rows"
-            " WHERE {buckets} GROUP BY 1"
+            "SELECT bucket, pg_catalog.count(*), pg_catalog.sum(hash)::text"
+            " FROM (SELECT {bucket} AS bucket, {hash} AS hash FROM {relation}"
+            " WHERE {pages} AND {buckets} OFFSET 0) AS rows GROUP BY bucket"
         ).format(
-            before=before,
-            place=place,
-            mask=sql.Literal((1 << bits) - 1),
-            values=sql.SQL(", ").join([*places, sql.SQL("{} AS hash").format(self._row())]),
-            relation=_leaf(part.relation),
-            pages=_pages(part),
-            buckets=within.holds(place) if within and not self.key else everything,
+            **values,
+            bucket=_bucket(sql.SQL("({})").format(self._place()), grain),
+            buckets=within.holds(self._place()) if within else everything,
         )
 
     def count(self, part: Part) -> sql.Composed:
@@ -121,8 +131,9 @@ class Statements:
         """What `rows` gives, in no order, found by all numbers of the buckets, by index."""
         return sql.SQL(
             "SELECT {place} AS place, {row}, {key} FROM {relation}"
-            " WHERE {column} = ANY(ARRAY(SELECT pg_catalog.generate_series(first, {high}, {step})"
-            " FROM pg_catalog.unnest({firsts}) AS first))"
+            " WHERE {column} = ANY(ARRAY(SELECT run + n FROM pg_catalog.unnest({runs}) AS first,"
+            " pg_catalog.generate_series(first, {high}, {step}) AS run,"
+            " pg_catalog.generate_series(0, {last}) AS n))"
         ).format(
             place=self._place(),
             row=self._row(),
@@ -130,8 +141,9 @@ class Statements:
             relation=self.relation.identifier,
             column=sql.Identifier(self.key[0]),
             high=sql.Literal(high),
-            step=sql.SQL("{}::int8").format(sql.Literal(1 << within.bits)),
-            firsts=_bigints(first for first in within.firsts(low) if first <= high),
+            step=sql.SQL("{}::int8").format(sql.Literal(within.step)),
+            runs=_bigints(run for run in within.runs(low) if run <= high),
+            last=sql.Literal((1 << within.grain.shift) - 1),
         )
 
     def states(self, keys: Sequence[Key], *, columns: bool) -> sql.Composed:
@@ -223,24 +235,39 @@ class Statements:
 
 @dataclass(frozen=True)
 class Buckets:
-    """Some of the buckets of `bits` bits."""
+    """Some of the buckets of a grain.
 
-    bits: int
+    The numbers of a bucket lie in runs of neighbours, one every `step`.
+    """
+
+    grain: Grain
     wanted: tuple[int, ...]
 
-    def firsts(self, low: int) -> list[int]:
-        """The first number from `low` on that falls into each of them."""
-        mask = (1 << self.bits) - 1
-        return [low + ((bucket - low) & mask) for bucket in self.wanted]
+    @property
+    def step(self) -> int:
+        return 1 << (self.grain.bits + self.grain.shift)
+
+    def runs(self, low: int) -> list[int]:
+        """Where the first run of each of them begins that does not end before `low`."""
+        mask, first = (1 << self.grain.bits) - 1, low >> self.grain.shift
+        return [(first + ((one - first) & mask)) << self.grain.shift for one in self.wanted]
 
     def numbers(self, low: int, high: int) -> int:
-        """How many numbers from `low` to `high` fall into them, at most."""
-        return len(self.wanted) * (((high - low) >> self.bits) + 1)
+        """How many numbers the runs between `low` and `high` have, at most."""
+        size = 1 << self.grain.shift
+        return len(self.wanted) * ((high - low + size - 1) // self.step + 1) * size
 
     def holds(self, place: sql.Composable) -> sql.Composed:
         """The condition that a row's place falls into one of them."""
-        mask = sql.Literal((1 << self.bits) - 1)
-        return sql.SQL("({}) & {} = ANY({})").format(place, mask, _bigints(self.wanted))
+        bucket = _bucket(sql.SQL("({})").format(place), self.grain)
+        return sql.SQL("{} = ANY({})").format(bucket, _bigints(self.wanted))
+
+
+def _bucket(place: sql.Composable, grain: Grain) -> sql.Composed:
+    mask = sql.Literal((1 << grain.bits) - 1)
+    if grain.shift:
+        return sql.SQL("({} >> {}) & {}").format(place, sql.Literal(grain.shift), mask)
+    return sql.SQL("{} & {}").format(place, mask)
 
 
 def _bigints(values: Iterable[int]) -> sql.Composed:
