@@ -97,7 +97,7 @@ def test_time_that_was_not_used_is_not_saved_up() -> None:
 def test_a_held_back_comparison_reads_small_parts_that_are_the_whole_table() -> None:
     pages = 1 << 17
     table = Relation("s.t", "s", "t", "r", (), (), (("s", "t", pages),), 0, (pages * 8192,))
-    assert len(table.parts(True)) == 16
+    assert len(table.parts(True)) == 32
     limited = Restraint(limits=LIMITS)
     assert limited.part_bytes == PART_BYTES
     parts = table.parts(True, limited.part_bytes)
