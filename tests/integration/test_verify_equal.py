@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from naru.cli.main import app
 from naru.errors import UsageError
-from naru.postgres import Dsn, LocalServer, connect
-from naru.verify import Equality, Options, Repair, Verdict, compare, hashing
+from naru.postgres import Dsn, LocalServer, connect, fetch_all
+from naru.verify import Equality, Options, Repair, Verdict, apply, compare, hashing
 
 pytestmark = pytest.mark.integration
 
@@ -233,10 +233,38 @@ def test_what_is_named_must_exist(pair: Pair, options: Options, said: str) -> No
     assert said in str(caught.value)
 
 
-def test_a_repair_is_exact_or_not_at_all(pair: Pair, tmp_path: Path) -> None:
-    options = Options(equal=Equality.parse([SCALE]))
-    with pytest.raises(UsageError, match="exactly alike"):
-        compare(pair.source, pair.target, options=options, repair=Repair(tmp_path / "r.sql"))
+def test_a_repair_leaves_what_is_equal_by_a_rule_or_left_out(pair: Pair, tmp_path: Path) -> None:
+    """Rows beyond the rule become exactly like the source's; columns left out stay the target's."""
+    for dsn in (pair.source, pair.target):
+        on(dsn, "CREATE TABLE w (id int PRIMARY KEY, num numeric, note text, code text UNIQUE);"
+           "INSERT INTO w SELECT n, 1.00, 'source', 'c' || n FROM generate_series(1, 6) AS n;"
+           "CREATE TABLE bag AS SELECT num, note FROM w")  # fmt: skip
+    on(pair.target, "UPDATE w SET num = 1.0 WHERE id = 2;"
+       "UPDATE w SET num = 9, note = 'target' WHERE id = 3;"
+       "UPDATE w SET note = 'target' WHERE id = 4; DELETE FROM w WHERE id = 5;"
+       "UPDATE w SET code = 'x', note = 'target' WHERE id = 6; UPDATE bag SET num = 7")  # fmt: skip
+    options = Options(
+        tables=("w", "bag"), equal=Equality.parse([SCALE]), except_columns=("public.*.note",)
+    )
+    repair = Repair(tmp_path / "r.sql")
+    try:
+        compare(pair.source, pair.target, options=options, repair=repair)
+        assert repair.plan is not None
+        counts = {name: vars(one) for name, one in repair.plan.tables.items()}
+        assert counts == {"public.w": {"deletes": 0, "updates": 2, "inserts": 1, "unmended": 0}}
+        assert any("table public.bag: its rows have no key" in one for one in repair.plan.left)
+        apply(repair.script, pair.target)
+        verdict = compare(pair.source, pair.target, options=options)
+        assert [table.table for table in verdict.tables if not table.same] == ["public.bag"]
+        with connect(pair.target, purpose="test") as connection:
+            found = fetch_all(connection, "SELECT id, num::text, note, code FROM w ORDER BY id")
+    finally:
+        for dsn in (pair.source, pair.target):
+            on(dsn, "DROP TABLE w, bag")
+    assert found == [
+        (1, "1.00", "source", "c1"), (2, "1.0", "source", "c2"), (3, "1.00", "target", "c3"),
+        (4, "1.00", "target", "c4"), (5, "1.00", "source", "c5"), (6, "1.00", "target", "c6"),
+    ]  # fmt: skip
 
 
 def test_verdict_and_certificate_say_what_was_not_exact(pair: Pair, tmp_path: Path) -> None:

@@ -85,7 +85,9 @@ def test_what_may_be_null_is_part_of_the_seed() -> None:
 
 
 def test_a_number_with_two_seeds_takes_none_of_another_column() -> None:
-    said = row(replace(field("numeric"), required=True), replace(field("bool", "raw"), required=True))
+    said = row(
+        replace(field("numeric"), required=True), replace(field("bool", "raw"), required=True)
+    )
     first = said.partition(", pg_catalog.hashint4extended(0, coalesce(")[0]
     assert first.count("hash_numeric_extended") == 1
     assert first.count("CASE WHEN") == 2

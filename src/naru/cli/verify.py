@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,15 +10,27 @@ import typer
 from rich.table import Table
 
 from naru.cli import talk
+from naru.cli.comparing import (
+    EqualOption,
+    ExceptColumnOption,
+    ExceptOption,
+    PauseAtMostOption,
+    PauseWhenOption,
+    RateOption,
+    SourceOption,
+    TableOption,
+    TargetOption,
+    restraint,
+)
 from naru.cli.options import JsonOption, SpecOption
 from naru.cli.parties import both, parties
 from naru.cli.progress import observer_for
-from naru.cli.repair import SourceOption, TargetOption, repair
+from naru.cli.repair import repair
 from naru.errors import NotPermittedError, UsageError
 from naru.system.units import parse_seconds
 
 if TYPE_CHECKING:
-    from naru.verify import Ledger, Restraint, RowDifference, Verdict
+    from naru.verify import Ledger, RowDifference, Verdict
 
 _MOST_SHOWN = 40
 
@@ -33,27 +44,10 @@ def verify(
     source: SourceOption = None,
     target: TargetOption = None,
     jobs: Annotated[int, typer.Option(help="Workers on each side.")] = 2,
-    table: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="Only tables such as 'public.user*'; repeatable."),
-    ] = None,
-    except_: Annotated[
-        list[str] | None,
-        typer.Option("--except", metavar="PATTERN", help="Not these tables; repeatable."),
-    ] = None,
-    except_column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="Not these columns, as schema.table.column."),
-    ] = None,
-    equal: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RULE",
-            help="Take values for equal by a rule, such as numeric-scale, float-digits=6,"
-            " json-text, timestamp-precision=ms, trailing-spaces, case, null-empty; for some"
-            " columns only as 'schema.table.column:RULE'. Repeatable.",
-        ),
-    ] = None,
+    table: TableOption = None,
+    except_: ExceptOption = None,
+    except_column: ExceptColumnOption = None,
+    equal: EqualOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a comparison that was stopped.")
     ] = False,
@@ -81,21 +75,9 @@ def verify(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where results are kept; by default with the state."),
     ] = None,
-    rate: Annotated[
-        str | None,
-        typer.Option(help="Read no more in a second on each side: 50000 (rows) or 20MB."),
-    ] = None,
-    pause_when: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LIMIT",
-            help="Pause while a server is busy: 'lag>100MB', 'lag>10s', 'active>20' or"
-            " 'latency>50ms'. Repeatable.",
-        ),
-    ] = None,
-    pause_at_most: Annotated[
-        str, typer.Option(metavar="TIME", help="Give up after so long a pause, or 'forever'.")
-    ] = "1h",
+    rate: RateOption = None,
+    pause_when: PauseWhenOption = None,
+    pause_at_most: PauseAtMostOption = "1h",
     live: Annotated[
         bool, typer.Option("--live", help="Sound while the target follows the source.")
     ] = False,
@@ -147,7 +129,7 @@ def verify(
         live=live, live_seconds=live_seconds, slot=slot,
         resume=resume, again=again, recheck_seconds=recheck_after,
         at_most_seconds=at_most,
-        restraint=_restraint(rate, pause_when or (), pause_at_most),
+        restraint=restraint(rate, pause_when or (), pause_at_most),
     )  # fmt: skip
     found = parties(source, target, spec)
     here, there = both(found)
@@ -197,16 +179,6 @@ def _ledger(folder: Path, *, needed: bool) -> AbstractContextManager[Ledger | No
             raise
         talk.say(f"{error.message}; so this comparison cannot be resumed")
         return nullcontext()
-
-
-def _restraint(rate: str | None, limits: Sequence[str], at_most: str) -> Restraint:
-    from naru.verify import Limit, Rate, Restraint
-
-    return Restraint(
-        Rate.parse(rate) if rate else None,
-        tuple(Limit.parse(limit) for limit in limits),
-        None if at_most == "forever" else parse_seconds(at_most),
-    )
 
 
 def verdict_line(verdict: Verdict) -> str:

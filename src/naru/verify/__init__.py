@@ -6,7 +6,7 @@ far one is behind the other; it knows nothing of who moved the data.
 
 from __future__ import annotations
 
-from naru.verify.applying import apply, must_be_quiet
+from naru.verify.applying import apply, must_be_quiet, sole_repair
 from naru.verify.certify import certify
 from naru.verify.compare import compare
 from naru.verify.depict import depict
@@ -60,5 +60,6 @@ __all__ = [
     "judge_digest",
     "must_be_quiet",
     "read_sequences",
+    "sole_repair",
     "take_digest",
 ]

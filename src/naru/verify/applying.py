@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 
 from naru.errors import RefusedError, StoppedError
-from naru.postgres import Connection, Dsn, connect, explain, fetch_all
+from naru.postgres import Connection, Dsn, connect, explain, fetch_all, fetch_value
 from naru.system import SILENT, Observer
 from naru.verify.script import BEGIN, COMMIT, read
 
@@ -28,6 +29,23 @@ UNION ALL
 SELECT 'the prepared transaction ' || gid FROM pg_catalog.pg_prepared_xacts
  WHERE database = pg_catalog.current_database()
 """
+
+
+_ONE_REPAIR = (0x6E617275, 0x7265706C)
+"""Key of the advisory lock that a repair holds on the target."""
+
+
+@contextmanager
+def sole_repair(target: Dsn) -> Iterator[None]:
+    """Be the only repair of a database while the block runs. Raises RefusedError if it is not."""
+    with connect(target, purpose="repair") as connection:
+        query = "SELECT pg_catalog.pg_try_advisory_lock(%s, %s)"
+        if not fetch_value(connection, query, list(_ONE_REPAIR)):
+            raise RefusedError(
+                f"{target}: another repair of this database is under way",
+                remedy="wait until it has ended, and repair again if it did not end well",
+            )
+        yield
 
 
 def must_be_quiet(target: Dsn) -> None:

@@ -59,8 +59,6 @@ def compare(
     options = options or Options()
     if repair and options.live:
         raise UsageError("a repair needs both sides at rest, and --live says they are not")
-    if repair and options.equal.rules:
-        raise UsageError("a repair makes rows exactly alike, and --equal says they need not be")
     if ledger and (source_snapshot or target_snapshot):
         raise UsageError("results are kept only of comparisons that take their own snapshots")
     sides = (

@@ -37,7 +37,7 @@ class HalfRead:
 
     def to_json(self) -> str:
         shape: dict[str, Any] = {
-            "standing": self.standing.to_json(), "at": self.at, 
+            "standing": self.standing.to_json(), "at": self.at,
             "grain": [self.grain.bits, self.grain.shift],
             "parts": sorted(self.parts, key=str),
             "totals": [[bucket, rows, hashes] for bucket, (rows, hashes) in self.totals.items()],
@@ -84,7 +84,9 @@ class Memory:
         """A part was read: these are the totals with it. Not to be called by two at once."""
         self._parts.add(_name(part))
         if self._big and time.monotonic() - self._saved >= EVERY:
-            self._save(HalfRead(self.standing, self.at, self._grain, frozenset(self._parts), totals))
+            self._save(
+                HalfRead(self.standing, self.at, self._grain, frozenset(self._parts), totals)
+            )
             self._saved = time.monotonic()
 
 

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from naru.postgres import Connection, fetch_all
 from naru.verify.half import Half
+from naru.verify.relations import both_have
 from naru.verify.rows import CHUNK, Suspect
 from naru.verify.script import equal, line, literal, names, values
 from naru.verify.statements import Key
@@ -120,17 +121,35 @@ class TableMending:
         changed = [suspect.key for suspect in suspects if suspect.kind == "changed"]
         different = self._different(changed)
         wanted = [suspect.key for suspect in suspects if suspect.kind != "extra"]
-        columns = [name for name, _ in self.source.statements.forms if name not in facts.generated]
+        source, target = self.source.statements, self.target.statements
+        columns = [
+            name
+            for name in both_have(source.relation, target.relation)
+            if name not in facts.generated
+        ]
         if not wanted:
             return
+        kept = self._not_compared(changed, columns)
 
         def write(connection: Connection) -> None:
-            query = self.source.statements.values(wanted, columns)
-            for key, row in self.source.side.stream(connection, "mend", query, batch=_BATCH):
-                found = different.get(tuple(key))
-                self._row(tuple(key), dict(zip(columns, row, strict=True)), found, facts)
+            query = source.values(wanted, columns)
+            for found, row in self.source.side.stream(connection, "mend", query, batch=_BATCH):
+                key = tuple(found)
+                values = dict(zip(columns, row, strict=True)) | kept.get(key, {})
+                self._row(key, values, different.get(key), facts)
 
         self._on(self.source, write)
+
+    def _not_compared(
+        self, keys: list[Key], columns: list[str]
+    ) -> dict[Key, dict[str, str | None]]:
+        """What the target has of some rows in columns that are not compared: it stays."""
+        compared = {name for name, _ in self.source.statements.forms}
+        others = [name for name in columns if name not in compared]
+        if not (keys and others):
+            return {}
+        found = self._rows(self.target, self.target.statements.values(keys, others))
+        return {tuple(key): dict(zip(others, row, strict=True)) for key, row in found}
 
     def _different(self, keys: list[Key]) -> dict[Key, set[str]]:
         """For each changed row the columns that differ."""

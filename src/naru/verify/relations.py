@@ -97,6 +97,12 @@ class Relation:
         ]
 
 
+def both_have(source: Relation, target: Relation) -> list[str]:
+    """The columns that a table has on both sides, in the source's order."""
+    theirs = {column.name for column in target.columns}
+    return [column.name for column in source.columns if column.name in theirs]
+
+
 def _split(
     relation: sql.Identifier, pages: int | None, size: int, most_bytes: int | None
 ) -> Iterator[Part]:

@@ -17,8 +17,10 @@ from naru.postgres import Connection
 from naru.verify.half import Half
 from naru.verify.large_repair import large_object_statements
 from naru.verify.mending import SECTIONS, Counts, Section, TableMending
+from naru.verify.relations import both_have
 from naru.verify.script import batches, children_first, line, literal, read, together
 from naru.verify.side import Side
+from naru.verify.statements import Statements
 from naru.verify.verdict import LargeObjectDifference, Verdict
 
 MOST_LARGE_OBJECTS = 1_000_000
@@ -118,6 +120,7 @@ class Repair:
     large_objects: tuple[LargeObjectDifference, ...] = ()
     _tables: dict[str, TableMending] = field(default_factory=dict)
     _views: list[str] = field(default_factory=list)
+    _passed_over: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _parts: Path | None = None
 
@@ -127,6 +130,9 @@ class Repair:
         with self._lock:
             if target.statements.relation.kind == "m":
                 self._views.append(name)
+                return None
+            if reason := _unmendable(source.statements, target.statements):
+                self._passed_over[name] = reason
                 return None
             folder = self._folder() / str(len(self._tables))
             folder.mkdir()
@@ -141,7 +147,7 @@ class Repair:
         sequences = list(_sequences(verdict))
         self.plan = RepairPlan(
             self.script, tables, len(sequences), len(self.large_objects),
-            len(self._views), tuple(_left(verdict, self._tables)),
+            len(self._views), tuple(_left(verdict, self._tables, self._passed_over)),
         )  # fmt: skip
         draft = self._folder() / "script"
         try:
@@ -211,12 +217,25 @@ def _sequences(verdict: Verdict) -> Iterator[str]:
             )
 
 
-def _left(verdict: Verdict, tables: dict[str, TableMending]) -> Iterator[str]:
+def _unmendable(source: Statements, target: Statements) -> str | None:
+    """Why no statement can tell the rows of a table that differ from those that do not."""
+    if source.key:
+        return None
+    if any(source.rules.values()):
+        return "its rows have no key that counts under --equal"
+    if len(source.forms) < len(both_have(source.relation, target.relation)):
+        return "its rows have no key, and --except-column leaves out some of their values"
+    return None
+
+
+def _left(
+    verdict: Verdict, tables: dict[str, TableMending], passed_over: dict[str, str]
+) -> Iterator[str]:
     if verdict.schema:
         yield f"{len(verdict.schema):,} differences of the schema: mend them first"
     for table in verdict.tables:
-        if table.reason:
-            yield f"table {table.table}: {table.reason}"
+        if reason := table.reason or passed_over.get(table.table):
+            yield f"table {table.table}: {reason}"
         unmended = tables[table.table].counts.unmended if table.table in tables else 0
         if unmended:
             yield f"table {table.table}: {unmended:,} rows differ in generated columns only"

@@ -1,0 +1,69 @@
+"""What `naru verify` and `naru verify repair` have in common: which sides, what of them, how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from naru.system.units import parse_seconds
+
+if TYPE_CHECKING:
+    from naru.verify import Restraint
+
+SourceOption = Annotated[
+    str | None,
+    typer.Option(metavar="URI", help="The database that is right; by default the lab's."),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(metavar="URI", help="The database to be checked; by default the lab's."),
+]
+TableOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Only tables such as 'public.user*'; repeatable."),
+]
+ExceptOption = Annotated[
+    list[str] | None,
+    typer.Option("--except", metavar="PATTERN", help="Not these tables; repeatable."),
+]
+ExceptColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Not these columns, as schema.table.column."),
+]
+EqualOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="RULE",
+        help="Take values for equal by a rule, such as numeric-scale, float-digits=6,"
+        " json-text, timestamp-precision=ms, trailing-spaces, case, null-empty; for some"
+        " columns only as 'schema.table.column:RULE'. Repeatable.",
+    ),
+]
+RateOption = Annotated[
+    str | None,
+    typer.Option(help="Read no more in a second on each side: 50000 (rows) or 20MB."),
+]
+PauseWhenOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LIMIT",
+        help="Pause while a server is busy: 'lag>100MB', 'lag>10s', 'active>20' or"
+        " 'latency>50ms'. Repeatable.",
+    ),
+]
+PauseAtMostOption = Annotated[
+    str, typer.Option(metavar="TIME", help="Give up after so long a pause, or 'forever'.")
+]
+
+
+def restraint(rate: str | None, limits: Sequence[str], at_most: str) -> Restraint:
+    """How a comparison is held back. Raises UsageError for what is not understood."""
+    from naru.verify import Limit, Rate, Restraint
+
+    return Restraint(
+        Rate.parse(rate) if rate else None,
+        tuple(Limit.parse(limit) for limit in limits),
+        None if at_most == "forever" else parse_seconds(at_most),
+    )
