@@ -1,4 +1,4 @@
-"""What `naru verify` and `naru verify repair` have in common: which sides, what of them, how fast."""
+"""What `naru verify` and its `repair` have in common: which sides, what of them, how fast."""
 
 from __future__ import annotations
 
