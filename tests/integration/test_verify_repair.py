@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +17,10 @@ from typer.testing import CliRunner
 
 from naru.cli.main import app
 from naru.errors import RefusedError, UsageError
-from naru.postgres import Dsn, LocalServer, connect
-from naru.system import run
+from naru.ground import state_folder
+from naru.journal import Journal
+from naru.postgres import Dsn, LocalServer, connect, fetch_value
+from naru.system import run, wait_until
 from naru.verify import Options, Repair, apply, compare, must_be_quiet
 
 pytestmark = pytest.mark.integration
@@ -180,3 +185,47 @@ def test_the_command_shows_the_plan_repairs_and_compares_again(pair: Pair, tmp_p
     assert document["plan"]["tables"]["shop.person"]["updates"] == 32
     assert document["verdict"]["same"] is True
     assert script.exists()
+
+
+def test_a_repair_that_was_killed_is_finished_by_the_next_and_there_is_only_one(
+    pair: Pair, tmp_path: Path
+) -> None:
+    words = ["verify", "repair", "--source", pair.source.conninfo(), "--target",
+             pair.target.conninfo(), "--yes"]  # fmt: skip
+    place = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-m", "naru", *words]
+    with connect(pair.target, purpose="test") as connection:
+        with connection.transaction():
+            connection.execute("SELECT FROM shop.thing WHERE id = 2000 FOR UPDATE")
+            with subprocess.Popen(command, **place) as killed:  # type: ignore[call-overload]
+                wait_until(lambda: _waits(pair.target), "the repair to be in the middle", 120)
+                second = subprocess.run(command, check=False, **place)  # type: ignore[call-overload]
+                killed.kill()
+        assert second.returncode == 1, second.stderr
+        assert b"another repair of this database is under way" in second.stderr
+        done = "SELECT count(*) FROM shop.thing WHERE id = 9999"
+        assert fetch_value(connection, done) == 0
+        assert fetch_value(connection, "SELECT count(*) FROM shop.thing") < 3000
+        wait_until(lambda: not _repairs(pair.target), "its sessions to end", 60)
+    third = subprocess.run(command, check=False, **place)  # type: ignore[call-overload]
+    assert third.returncode == 0, third.stderr
+    must_be_same(pair)
+    folder = state_folder(tmp_path / "naru.toml")
+    try:
+        with Journal.in_folder(folder) as journal:
+            runs = journal.runs()
+            assert [one.outcome for one in runs] == [None, "done"]
+            assert [event.kind for event in runs[0].events()] == ["repair.begins"]
+    finally:
+        shutil.rmtree(folder)
+
+
+def _waits(target: Dsn) -> bool:
+    return bool(_repairs(target, " AND wait_event_type = 'Lock'"))
+
+
+def _repairs(target: Dsn, more: str = "") -> int:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'naru: repair'"
+    with connect(target, purpose="test") as connection:
+        where = " AND datname = current_database()"
+        return int(fetch_value(connection, (query + where + more).encode()))
