@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -190,10 +191,16 @@ def test_the_command_shows_the_plan_repairs_and_compares_again(pair: Pair, tmp_p
 def test_a_repair_that_was_killed_is_finished_by_the_next_and_there_is_only_one(
     pair: Pair, tmp_path: Path
 ) -> None:
-    words = ["verify", "repair", "--source", pair.source.conninfo(), "--target",
-             pair.target.conninfo(), "--yes"]  # fmt: skip
-    place = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    command = [sys.executable, "-m", "naru", *words]
+    passfile = tmp_path / "passfile"
+    passfile.touch(mode=0o600)
+    command = [sys.executable, "-m", "naru", "verify", "repair", "--yes"]
+    with passfile.open("w") as file:
+        for role, dsn in (("--source", pair.source), ("--target", pair.target)):
+            port, name = dsn.parameters["port"], dsn.parameters["dbname"]
+            file.write(f"127.0.0.1:{port}:*:postgres:{dsn.parameters['password']}\n")
+            command += [role, f"postgresql://postgres@127.0.0.1:{port}/{name}"]
+    place = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE,
+             "env": {**os.environ, "PGPASSFILE": str(passfile)}}  # fmt: skip
     with connect(pair.target, purpose="test") as connection:
         with connection.transaction():
             connection.execute("SELECT FROM shop.thing WHERE id = 2000 FOR UPDATE")
