@@ -33,6 +33,11 @@ def test_without_replication_the_rows_count() -> None:
     assert (seen.bytes, seen.seconds, seen.level(60, 300)) == (None, 70, "warning")
 
 
+def test_what_nobody_can_tell_is_not_called_well() -> None:
+    for tables in ((), (table(None),)):
+        assert ReplicationLag((), tables).level(60, 300) == "unknown"
+
+
 def test_seconds_are_those_of_the_channels_if_there_are_any() -> None:
     seen = ReplicationLag((channel(2, size=10), channel(1, size=20)), (table(9),))
     assert (seen.bytes, seen.seconds) == (20, 2)

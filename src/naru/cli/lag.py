@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _WIDTH = 72
 _HEIGHT = 6
-_STYLES = {"ok": "green", "warning": "yellow", "critical": "bold red"}
+_STYLES = {"ok": "green", "warning": "yellow", "critical": "bold red", "unknown": "yellow"}
 
 
 def lag(
@@ -51,8 +51,8 @@ def lag(
 ) -> None:
     """Measure how far the target is behind: WAL positions, and the latest updated_at.
 
-    Exit code 0 below --warn, 1 from there on, or when replication has stopped. A watch
-    ends with the code of its last look.
+    Exit code 0 below --warn, 1 from there on, when replication has stopped, or when nothing
+    tells how far it is. A watch ends with the code of its last look.
     """
     from naru.verify import LagMeter
 

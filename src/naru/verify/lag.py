@@ -16,7 +16,7 @@ from naru.verify.relations import query
 from naru.verify.side import Side
 
 Role = Literal["source", "target"]
-Level = Literal["ok", "warning", "critical"]
+Level = Literal["ok", "warning", "critical", "unknown"]
 _Link: TypeAlias = "tuple[Side, Connection]"
 
 _TABLE_MS = 2000
@@ -80,11 +80,15 @@ class ReplicationLag:
         return max((one.seconds for one in known if one.seconds is not None), default=None)
 
     def level(self, warn: float, critical: float) -> Level:
-        """How bad it is, by seconds. A channel that does not flow is critical at once."""
+        """How bad it is, by seconds. A channel that does not flow is critical at once; where
+        neither a channel nor a table tells anything, it is unknown.
+        """
         behind = [one.seconds for one in self.channels] + [one.seconds for one in self.tables]
         worst = max((seconds for seconds in behind if seconds is not None), default=0.0)
         if worst >= critical or any(not channel.flows for channel in self.channels):
             return "critical"
+        if not self.channels and self.seconds is None:
+            return "unknown"
         return "warning" if worst >= warn else "ok"
 
     def to_json(self) -> dict[str, Any]:
