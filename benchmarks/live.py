@@ -161,17 +161,20 @@ class Clients:
         fresh = itertools.count((number + 1) * 10**9)
         begin, done = time.monotonic(), 0
         while not self._stop.is_set():
+            owed = self._rate / CLIENTS * (time.monotonic() - begin) - done
             with contextlib.suppress(*_BEATEN):
-                done += self._change(connection, dice, fresh)
+                done += self._change(connection, dice, fresh, late=owed > self._rate / CLIENTS)
             ahead = done / (self._rate / CLIENTS) - (time.monotonic() - begin)
             self._stop.wait(max(0.0, ahead))
 
-    def _change(self, connection: Connection, dice: random.Random, fresh: Iterator[int]) -> int:
+    def _change(
+        self, connection: Connection, dice: random.Random, fresh: Iterator[int], *, late: bool
+    ) -> int:
         """One transaction, sometimes of several statements, sometimes rolled back: the rows that
-        it changed for good.
+        it changed for good. Who is `late` does more in one.
         """
         rows = 0
-        count = 1 if dice.random() < 0.9 else 3
+        count = 10 if late else 1 if dice.random() < 0.9 else 3
         undone = dice.random() < 0.02
         with connection.transaction(force_rollback=undone):
             for _ in range(count):

@@ -235,4 +235,4 @@ def _repairs(target: Dsn, more: str = "") -> int:
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'naru: repair'"
     with connect(target, purpose="test") as connection:
         where = " AND datname = current_database()"
-        return int(fetch_value(connection, (query + where + more).encode()))
+        return int(fetch_value(connection, query + where + more))

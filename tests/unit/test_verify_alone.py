@@ -60,8 +60,8 @@ def test_types_hashed_alone_are_in_the_self_test() -> None:
 
 def test_columns_without_null_hand_the_hash_on_and_nothing_puts_it_together() -> None:
     fields = [
-        replace(field(name, form), required=True)
-        for name, form in (("int8", "send"), ("int4", "raw"), ("uuid", "raw"))
+        replace(one, required=True)
+        for one in (field("int8"), field("int4", "raw"), field("uuid", "raw"))
     ]
     first, _, bearing = row(*fields).partition(", pg_catalog.hashint4extended(0, coalesce(")
     assert first == (

@@ -91,7 +91,9 @@ def mixed(fields: Sequence[Field]) -> sql.Composed:
 
 def _bearing(fields: Sequence[Field]) -> sql.Composed:
     """Hashes of the values, each with a seed of its own, by XOR, and hashed once more."""
-    parts = [_or_null(field, place) for place, field in enumerate(fields) if field.alone]
+    parts: list[sql.Composable] = [
+        _or_null(field, place) for place, field in enumerate(fields) if field.alone
+    ]
     parts += _record([field for field in fields if not field.alone], needed=not parts)
     return _end(parts)
 
