@@ -283,6 +283,21 @@ MUTATIONS = [
     person("an empty element of xml", "file = '<a></a>'", "file"),
     person("a regclass", "kind = 'pg_type'", "kind"),
     person("a domain", "email = 'P42@example.com'", "email"),
+    person("a key twice in json", """doc = '{"b": 1,  "a": 2, "a": 2}'""", "doc"),
+    person("the last bit of a double", "weight = 5e-324", "weight"),
+    person("infinity for a day", "born = 'infinity'", "born"),
+    person("a UUID", "token = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "token"),
+    person("a NULL for an empty array", "tags = NULL", "tags"),
+    *(
+        row(f"a {column}", f"UPDATE shop.figure SET {column} = '{value}' WHERE id = 2", "changed",
+            {"id": 2}, column, table="figure")
+        for column, value in (
+            ("line", "{1,-1,-0}"), ("lseg", "[(1,1),(0,0)]"), ("box", "(1,1),(-0,0)"),
+            ("path", "((0,0),(1,1))"), ("polygon", "((1,1),(0,0))"), ("circle", "<(-0,0),1>"),
+            ("bits", "011"), ("hour", "12:00:00+08"), ("hardware", "08:00:2b:01:02:04"),
+            ("query", "a & b"), ("spans", '{"[2024-01-01,2024-01-03)"}'), ("flat", "b"),
+        )
+    ),
     person("a space at the end", "name = name || ' '", "name"),
     Mutation("one more of equal rows",
              ("INSERT INTO shop.log VALUES ('2024-01-01', 'line 7', 'ok')",),
@@ -370,6 +385,15 @@ MUTATIONS = [
            "shop.person.person_own", "using"),
     schema("a disabled trigger", "ALTER TABLE shop.person DISABLE TRIGGER person_touch", "trigger",
            "shop.person.person_touch", "enabled"),
+    schema("a trigger that always fires",
+           "ALTER TABLE shop.person ENABLE ALWAYS TRIGGER person_touch", "trigger",
+           "shop.person.person_touch", "enabled"),
+    schema("a disabled rule", "ALTER TABLE shop.log DISABLE RULE log_no_delete", "rule",
+           "shop.log.log_no_delete", "enabled"),
+    schema("how much statistics gather", "ALTER STATISTICS shop.person_stats SET STATISTICS 10",
+           "statistics", "shop.person_stats", "target"),
+    schema("whom a policy is for", "ALTER POLICY person_own ON shop.person TO PUBLIC", "policy",
+           "shop.person.person_own", "roles"),
     schema("a missing trigger", "DROP TRIGGER person_touch ON shop.person", "trigger",
            "shop.person.person_touch", "object"),
     schema("a rule", "DROP RULE log_no_delete ON shop.log", "rule", "shop.log.log_no_delete",
@@ -431,7 +455,7 @@ def test_a_restored_copy_is_the_same(twins: Twins) -> None:
     assert verdict.large_objects.same
     assert verdict.large_objects.count == 2
     assert verdict.same
-    assert verdict.rows == 5000 + 3000 + 400 + 500 + 2000 + 50 + 1 + 20 + 1
+    assert verdict.rows == 5000 + 3000 + 400 + 500 + 2000 + 50 + 1 + 20 + 1 + 3
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=[mutation.name for mutation in MUTATIONS])

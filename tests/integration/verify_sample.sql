@@ -69,6 +69,13 @@ SELECT 'person ' || n, 'p' || n || '@example.com', 'Nick' || n, 'ok', '{sad,ok}'
   FROM generate_series(1, 5000) AS n;
 UPDATE shop.person SET note = '' WHERE id = 7;
 UPDATE shop.person SET note = NULL WHERE id = 8;
+CREATE TABLE shop.figure (
+    id int PRIMARY KEY, line line, lseg lseg, box box, path path, polygon polygon, circle circle,
+    bits bit(3), hour timetz, hardware macaddr, query tsquery, spans daterange[], flat "char");
+INSERT INTO shop.figure
+SELECT n, '{1,-1,0}', '[(0,0),(1,1)]', '(1,1),(0,0)', '[(0,0),(1,1)]', '((0,0),(1,1))', '<(0,0),1>',
+    '010', '12:00:00+09', '08:00:2b:01:02:03', 'a | b', '{"[2024-01-01,2024-01-02)"}', 'a'
+  FROM generate_series(1, 3) AS n;
 CREATE INDEX person_name ON shop.person (lower(name)) WHERE price > 0;
 CREATE UNIQUE INDEX person_nick ON shop.person (nick);
 CREATE STATISTICS shop.person_stats (dependencies) ON born, status FROM shop.person;
