@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from naru.errors import RefusedError, UsageError
+from naru.postgres import Dsn
 from naru.service import (
     Endpoint,
     EtcdStatus,
@@ -15,6 +16,7 @@ from naru.service import (
     ServiceStatus,
     plan_restart,
     plan_switchover,
+    restart,
 )
 
 
@@ -116,3 +118,44 @@ def test_nothing_is_restarted_while_a_member_is_away() -> None:
         plan_restart(status(ONE, TWO, replace(THREE, state="silent")))
     with pytest.raises(UsageError, match="no member 'four'"):
         plan_restart(status(ONE, TWO, THREE), "four")
+
+
+class Alone:
+    """A service of one member, that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def status(self) -> ServiceStatus:
+        return status(ONE)
+
+    def write_nodes(self) -> tuple[str, ...]:
+        return ("one",)
+
+    def member(self, name: str, database: str | None = None) -> Dsn:
+        raise AssertionError("nobody is connected to")
+
+    def command(
+        self, name: str, method: str, path: str, document: object, *, seconds: float
+    ) -> None:
+        self.told.append(f"{name} {path}")
+
+    # It is also what keeps clients waiting.
+
+    def __enter__(self) -> Alone:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.told.append("go on")
+
+    def pause(self) -> None:
+        self.told.append("wait")
+
+    def resume(self) -> None: ...
+
+
+def test_a_member_alone_is_restarted_in_its_place_while_clients_wait() -> None:
+    service = Alone()
+    done = restart(service, plan_restart(status(ONE)), lambda: service)
+    assert service.told == ["wait", "one /restart", "go on"]
+    assert (done.in_place, done.switchover) == ("one", None)

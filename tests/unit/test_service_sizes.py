@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from naru.lab.maintenance import is_due
-from naru.service import Applied, Window
+from naru.service import Applied, Storage, Window
 from naru.service.parameters import assigned
 from naru.service.patroni import dynamic_configuration
 from naru.service.protection import ProtectionFacts, judge
@@ -175,3 +175,15 @@ def test_a_member_alone_waits_for_nobody_and_says_what_that_means() -> None:
     facts = ProtectionFacts(1, ("cedbserver1",), (), (), 1, 1)
     assert judge(facts).level == "reduced"
     assert "alone" in judge(facts).sentence
+
+
+def test_the_storages_sentence_says_what_clients_can_do_and_what_helps() -> None:
+    def told(level: str) -> str:
+        return Storage(
+            level, 10 * GIB, 0.96, "m1", level == "read-only", {"m1": 9 * GIB}, 0.0
+        ).sentence
+
+    assert told("fine") == "storage: 9.00 of 10 GB at m1, 96%"
+    assert "raise service.data_gb" in told("warning")
+    assert "CLIENTS CAN ONLY READ" in told("read-only")
+    assert "does not report" in told("unknown")
