@@ -23,7 +23,7 @@ from naru.drill import (
     prepare,
 )
 from naru.drill.keep import keep_commits, keep_series
-from naru.errors import NaruError, RefusedError
+from naru.errors import DeadlineError, NaruError, RefusedError
 from naru.journal import Journal, Run
 from naru.lab.content import APPLICATION, fill
 from naru.lab.creativity import business
@@ -56,6 +56,9 @@ CLOSE_LOOK_SECONDS = 3.0
 
 WRITTEN_SECONDS = 1.0
 """Within it a workload has written down what its clients were told."""
+
+GATES_SECONDS = 60.0
+"""How long a machine that is slow may take until the gates of the switch open."""
 
 SETTLE_SECONDS = 3.0
 """How long the workload runs undisturbed before and after each act, to be seen at rest."""
@@ -236,6 +239,13 @@ class Demo:
             record, (pooled,), Limits(), self._observer,
             keeps_slot=self._environment.service.keep_slot,
         )  # fmt: skip
+        # A slow machine may be behind for a moment; a gate that stays shut is the switch's to tell.
+        with contextlib.suppress(DeadlineError):
+            wait_until(
+                lambda: not any(gate.severity == "shut" for gate in switcher.gates()),
+                "open gates",
+                GATES_SECONDS,
+            )
         began = time.time()
         crossing = switcher.cross(jobs=self._settings.jobs)
         paused = record.run.events("cutover.pause")[-1].at

@@ -153,7 +153,10 @@ class Crew:
         found: Connection | None = getattr(self._local, "connection", None)
         if found is None or found.closed:
             found = connect(self._target, purpose="schema", settings=self._settings)
-            stay(found)
+            try:
+                stay(found)
+            except psycopg.Error as error:
+                raise explain(error, self._target, "setting up a session") from error
             self._local.connection = found
             with self._lock:
                 self._connections.append(found)

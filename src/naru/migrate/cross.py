@@ -129,7 +129,9 @@ class Switcher:
 
     def gates(self) -> tuple[Gate, ...]:
         """What stands in the way now; see `gates.decide`."""
-        return gates.decide(observe_gates(self._record, self.plan), self._limits)
+        return gates.decide(
+            observe_gates(self._record, self.plan, self._limits.arrival_seconds), self._limits
+        )
 
     def _must_be_open(self) -> None:
         shut = [gate for gate in self.gates() if gate.severity == "shut"]

@@ -22,8 +22,8 @@ WORKER_SECONDS = 15.0
 _EVERY = 0.1
 
 
-def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
-    """Read everything that the gates look at; a small change is sent to see it arrive."""
+def observe_gates(record: Record, plan: SwitchPlan, seconds: float) -> GateFacts:
+    """Read everything that the gates look at; a small change is sent, to arrive in `seconds`."""
     with (
         plan.leave.connect("gates") as leave,
         plan.enter.connect("gates") as enter,
@@ -38,7 +38,7 @@ def observe_gates(record: Record, plan: SwitchPlan) -> GateFacts:
         now = fingerprint.schema_fingerprint(leave)
         return GateFacts(
             flow_problem=lag.problem,
-            arrived=lag.problem is None and switch.does_flow(plan, leave, enter),
+            arrived=lag.problem is None and switch.does_flow(plan, leave, enter, seconds),
             lag_bytes=lag.bytes,
             apply_errors=lag.errors,
             long_transactions=activity.long_transactions(leave),

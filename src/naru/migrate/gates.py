@@ -9,8 +9,7 @@ from naru.migrate.unlogged import MOST_BYTES
 
 Severity = Literal["shut", "warning"]
 
-ARRIVAL_SECONDS = 5.0
-"""How long a change may take to the other side for a switch to be worth beginning."""
+_ARRIVAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,11 @@ class Limits:
     lag_bytes: int = 16 * 1024 * 1024
     pause_seconds: float = 5.0
     """How long clients may be made to wait before the switch gives up."""
+
+    @property
+    def arrival_seconds(self) -> float:
+        """How soon a change that is made before the switch has to arrive."""
+        return max(self.pause_seconds, _ARRIVAL_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def _flow_gates(facts: GateFacts, limits: Limits) -> list[Gate]:
         gates.append(
             Gate(
                 "flow.slow", "shut",
-                f"a change made now did not arrive within {ARRIVAL_SECONDS:g} s",
+                f"a change made now did not arrive within {limits.arrival_seconds:g} s",
                 "look at the receiving server's log and load; try again when it keeps up",
             )
         )  # fmt: skip

@@ -8,6 +8,7 @@ process dies, and a second run goes on with what is left; nothing is dropped and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -220,10 +221,14 @@ def _entries(dump: SchemaDump, section: str, landing: Landing) -> Iterator[Entry
         path.unlink(missing_ok=True)
 
 
-def _session(target: Dsn, purpose: str) -> Connection:
-    connection = connect(target, purpose=purpose, settings=_SETTINGS)
-    stay(connection)
-    return connection
+@contextmanager
+def _session(target: Dsn, purpose: str) -> Iterator[Connection]:
+    try:
+        with connect(target, purpose=purpose, settings=_SETTINGS) as connection:
+            stay(connection)
+            yield connection
+    except psycopg.Error as error:
+        raise explain(error, target, "making the schema") from error
 
 
 def _done(connection: Connection, dump: SchemaDump) -> set[str]:

@@ -19,7 +19,6 @@ from naru.errors import DeadlineError
 from naru.journal import Run
 from naru.migrate import channel as channels
 from naru.migrate.fence import observe_fence, raise_fence, shut_entrance
-from naru.migrate.gates import ARRIVAL_SECONDS
 from naru.migrate.identity import must_all_have
 from naru.migrate.largeobjects import Notes, synchronise
 from naru.migrate.origin import begin_at, may_begin_at
@@ -220,14 +219,14 @@ def _drain(plan: SwitchPlan, leave: Connection, enter: Connection, deadline: Dea
         ) from None
 
 
-def does_flow(plan: SwitchPlan, leave: Connection, enter: Connection) -> bool:
-    """True if a change made now is applied within `ARRIVAL_SECONDS`.
+def does_flow(plan: SwitchPlan, leave: Connection, enter: Connection, seconds: float) -> bool:
+    """True if a change made now is applied within `seconds`.
 
     A rehearsal of the drain while clients still work: a worker that fails over and over
     may look connected at any one moment.
     """
     try:
-        _await_applied(plan, leave, enter, ARRIVAL_SECONDS)
+        _await_applied(plan, leave, enter, seconds)
     except DeadlineError:
         return False
     return True
