@@ -45,6 +45,7 @@ def test_nothing_is_said_where_nothing_changes(capsys: pytest.CaptureFixture[str
 def test_people_are_asked_when_something_that_runs_changes() -> None:
     assert not asks(ChangePlan())
     assert not asks(ChangePlan((NONE,)))
+    assert not asks(ChangePlan((PlannedChange("service.members", "a, b", "a", "members"),)))
     assert asks(ChangePlan((RELOAD,)))
     assert asks(ChangePlan((), ("max_connections",)))
 

@@ -165,6 +165,13 @@ def test_members_are_compared_with_those_that_there_are() -> None:
     assert plan(spec_of(service={"members": 2}), members=two) == ChangePlan()
 
 
+def test_members_that_are_kept_apart_from_naru_toml_do_not_stop_an_up() -> None:
+    """So that a power cut after a `scale` is no trouble where naru.toml was not changed."""
+    found = plan(spec_of(service={"members": 2}), scaled_by_itself=True)
+    assert only(found).effect == "members"
+    found.must_be_possible()
+
+
 def test_ha_off_is_a_change_of_members() -> None:
     change = only(plan(spec_of(service={"ha": False})))
     assert (change.old, change.new) == ("cedbserver1, cedbserver2, cedbserver3", "cedbserver1")

@@ -47,4 +47,4 @@ def when_restarts(window: Window | None, *, now: bool) -> str:
 
 def asks(plan: ChangePlan) -> bool:
     """Whether a person should agree: something that runs changes."""
-    return bool(plan.restarts) or any(one.effect != "none" for one in plan.changes)
+    return bool(plan.restarts) or any(one.effect not in {"none", "members"} for one in plan.changes)

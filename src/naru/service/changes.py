@@ -59,6 +59,9 @@ class Observed:
     """What PostgreSQL says against wanted settings."""
     members: frozenset[str] = frozenset()
     etcd: frozenset[str] = frozenset()
+    scaled_by_itself: bool = False
+    """Who belongs is kept apart from naru.toml: what runs goes on with that, and only
+    `naru service scale` changes it."""
     majors: Mapping[str, int] = field(default_factory=dict)
     """Of the data folders of `source` and `service` that there are."""
     password_differs: bool = False
@@ -185,7 +188,8 @@ def _members(observed: Observed, wanted: Wanted) -> Iterator[PlannedChange]:
     for key, (there, asked) in pairs.items():
         if there and there != asked:
             old, new = ", ".join(sorted(there)), ", ".join(sorted(asked))
-            yield PlannedChange(key, old, new, "members", refused=change_of(key).way)
+            refused = None if observed.scaled_by_itself else change_of(key).way
+            yield PlannedChange(key, old, new, "members", refused=refused)
 
 
 def _keys(observed: Observed, wanted: Wanted) -> Iterator[PlannedChange]:

@@ -86,6 +86,7 @@ def what_there_is(spec: Spec, ground: Ground, service: Service, wanted: Wanted) 
         wrong=wrong,
         members=members,
         etcd=_there(data, r"etcd\d+", "member"),
+        scaled_by_itself=any(data.glob("*.membership")),
         majors=_majors(data, members),
         password_differs=_password_differs(spec, ground),
         used_bytes=max(stored.used.values(), default=None) if stored else None,

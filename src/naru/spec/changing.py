@@ -17,7 +17,7 @@ WORDS: Mapping[Effect, str] = {
     "reload": "at once",
     "settings": "by its settings: at once, or by restarting members one by one",
     "restart": "members are restarted one by one",
-    "members": "members come or go",
+    "members": "by `naru service scale`",
     "stopped": "only while it is down: `naru down`, `naru up`",
     "fixed": "fixed once it is made",
 }
