@@ -25,7 +25,15 @@ from types import FrameType
 
 from psycopg import sql
 
-from naru.postgres import Dsn, Installation, LocalServer, connect, find_installations
+from naru.postgres import (
+    Connection,
+    Dsn,
+    Installation,
+    LocalServer,
+    connect,
+    fetch_value,
+    find_installations,
+)
 from naru.postgres import generate_password as password
 from naru.system import private_folder, server_account
 
@@ -51,6 +59,12 @@ class Pair:
     new: LocalServer
     folder: Path
     database: str = "bench"
+    puts_aside: bool = False
+    """Whether a target is kept until the end, under another name, and not dropped for the next.
+
+    A file system goes around the places of files that were just removed (ext4 for a minute or
+    more, at a look at each for every file that is made), which is no part of a clone's work.
+    """
 
     @property
     def source(self) -> Dsn:
@@ -66,16 +80,30 @@ class Pair:
         return self.new.installation
 
     def fresh_target(self, *, made: bool) -> None:
-        """Drop the target's database, make an empty one if wanted, and let the disk settle."""
+        """Take the target's database away, make an empty one if wanted, let the disk settle."""
         name = sql.Identifier(self.database)
         with connect(self.new.dsn(), purpose="bench") as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+            if self.puts_aside:
+                self._put_aside(connection)
+            else:
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
             if made:
                 connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
             connection.execute("CHECKPOINT")
         with connect(self.old.dsn(), purpose="bench") as connection:
             connection.execute("CHECKPOINT")
         os.sync()
+
+    def _put_aside(self, connection: Connection) -> None:
+        query = "SELECT count(*) FROM pg_catalog.pg_database"
+        number = fetch_value(connection, query)
+        names = "SELECT datname FROM pg_catalog.pg_database WHERE datname = %s"
+        if fetch_value(connection, names, [self.database]):
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                    sql.Identifier(self.database), sql.Identifier(f"{self.database}_{number}")
+                )
+            )
 
 
 @contextlib.contextmanager
@@ -190,7 +218,8 @@ class Naru:
         self._pair, self._jobs = pair, jobs
 
     def __call__(self) -> Run:
-        self._pair.fresh_target(made=False)
+        # A database that naru made would be dropped by its abort.
+        self._pair.fresh_target(made=self._pair.puts_aside)
         home = Path(tempfile.mkdtemp(dir=self._pair.folder))
         begin = time.time()
         run = self.start(home)
@@ -270,16 +299,23 @@ def _uri(dsn: Dsn) -> str:
     return f"postgresql://{dsn.user}:{secret}@{dsn.host}:{dsn.port}/{dsn.database}"
 
 
-def in_turn(contenders: dict[str, Callable[[], Run]], rounds: int) -> dict[str, list[Run]]:
-    """Run A B C A B C …, telling each time as it comes."""
+def in_turn(
+    contenders: dict[str, Callable[[], Run]], rounds: int, *, warm_up: bool = False
+) -> dict[str, list[Run]]:
+    """Run A B C A B C …, telling each time as it comes.
+
+    With `warm_up` a round more comes first, which does not count: whoever writes first after
+    a server was made has to make the files of its WAL, which all others find made.
+    """
     runs: dict[str, list[Run]] = {name: [] for name in contenders}
-    for number in range(1, rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         for name, go in contenders.items():
             run = go()
-            runs[name].append(run)
+            if number:
+                runs[name].append(run)
             steps = " ".join(f"{step}={length}" for step, length in run.steps.items())
             print(
-                f"round {number}: {name:<28} {run.seconds:7.2f} s"
+                f"round {number or '-'}: {name:<28} {run.seconds:7.2f} s"
                 f"  CPU of clients {run.cpu:5.2f} s, of servers {run.server_cpu:6.2f} s"
                 f"  load {run.load:.1f}  {steps}",
                 file=sys.stderr, flush=True,

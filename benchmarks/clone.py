@@ -81,7 +81,7 @@ def main() -> None:
         if given.only:
             contenders = {name: contenders[name] for name in given.only}
         size = "0.12 GB" if given.small else "1.2 GB"
-        runs = in_turn(contenders, given.rounds)
+        runs = in_turn(contenders, given.rounds, warm_up=True)
         publish("clone", f"Clone of {size}, {jobs} jobs", runs, next(iter(runs)))
 
 

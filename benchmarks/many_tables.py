@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 
 from _kit import Naru, Pair, Run, in_turn, publish, servers, shell
 
@@ -35,7 +36,8 @@ def main() -> None:
     options.add_argument("--jobs", type=int, default=2)
     given = options.parse_args()
     tables = 1_000 if given.small else 10_000
-    with servers() as pair:
+    with servers() as made:
+        pair = replace(made, puts_aside=True)
         fill(pair, tables)
         contenders: dict[str, Callable[[], Run]] = {
             "naru": Naru(pair, given.jobs),
@@ -43,7 +45,7 @@ def main() -> None:
                 pair, "$BIN/pg_dump -Fc -d $SOURCE | $BIN/pg_restore -d $TARGET"
             ),
         }
-        runs = in_turn(contenders, given.rounds)
+        runs = in_turn(contenders, given.rounds, warm_up=True)
         publish("many_tables", f"{tables} tables with {2 * tables} indexes", runs)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,34 @@ from psycopg.conninfo import make_conninfo
 
 from naru.errors import MissingToolError, ProcessError
 from naru.migrate.names import OWN_SCHEMA
-from naru.postgres import KEEPALIVES, Dsn, Installation, connect, fetch_all, fetch_value
+from naru.postgres import (
+    KEEPALIVES,
+    Connection,
+    Dsn,
+    Installation,
+    connect,
+    fetch_all,
+    fetch_value,
+)
 from naru.system import private_folder, run, write_atomically
 
 DUMP_SECONDS = 3600.0
 _SESSION = {"search_path": "", "statement_timeout": "0", "lock_timeout": "10s"}
 
+# Rows alone, and asked for once: to count the maps of a table would be eight more looks at files.
+_SIZES = """
+SELECT c.oid::int8, pg_catalog.pg_relation_size(c.oid)
+       + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+"""
+
 _KEYS = """
 SELECT c.oid::int8, n.nspname, t.relname,
        CASE WHEN f.relkind = 'p' THEN 'p' ELSE t.relkind::text END, c.contype::text, c.conname,
-       c.convalidated, c.condeferrable, c.condeferred,
-       pg_catalog.pg_table_size(t.oid),
+       c.convalidated, c.condeferrable, c.condeferred, t.oid::int8,
        CASE WHEN c.contype IN ('p', 'u') AND t.relkind = 'r' AND am.amname = 'btree'
-             AND pg_catalog.pg_table_size(t.oid) > %s
+             AND t.oid = ANY (%s::oid[])
             THEN pg_catalog.pg_get_indexdef(c.conindid) END
 FROM pg_catalog.pg_constraint c
 JOIN pg_catalog.pg_class t ON t.oid = c.conrelid
@@ -42,7 +58,7 @@ WHERE c.contype IN ('p', 'u', 'x', 'f') AND n.nspname NOT IN ('pg_catalog', 'inf
 """
 
 _INDEXES = """
-SELECT x.indexrelid::int8, n.nspname, t.relname, pg_catalog.pg_table_size(t.oid)
+SELECT x.indexrelid::int8, n.nspname, t.relname, t.oid::int8
 FROM pg_catalog.pg_index x
 JOIN pg_catalog.pg_class t ON t.oid = x.indrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
@@ -71,12 +87,11 @@ ORDER BY deep.depth, 1, 2
 """
 
 _ANALYZED = """
-SELECT n.nspname, c.relname
+SELECT n.nspname, c.relname, c.oid::int8
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relkind IN ('r', 'p') OR (c.relkind = 'm' AND c.relispopulated))
   AND NOT c.relispartition AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-ORDER BY pg_catalog.pg_table_size(c.oid) DESC, 1, 2
 """
 
 LARGE_TABLE_BYTES = 32 * 1024 * 1024
@@ -158,11 +173,13 @@ def dump_schema(
     *,
     snapshot: str | None = None,
     lock_seconds: float = 10.0,
+    facts: Callable[[], dict[str, Any]] | None = None,
 ) -> SchemaDump:
     """Dump the schema (no rows, no large objects, no publications) as of `snapshot`.
 
     Shared locks on all tables are held while it runs; waiting for one longer than
-    `lock_seconds` fails. Raises ProcessError with pg_dump's words.
+    `lock_seconds` fails. `facts` gives what `facts_of` does, of the same snapshot, where
+    somebody reads them anyway. Raises ProcessError with pg_dump's words.
     """
     private_folder(folder)
     (folder / "facts.json").unlink(missing_ok=True)
@@ -182,9 +199,9 @@ def dump_schema(
             remedy="see what holds the lock, or grant SELECT on what pg_dump names, and run again",
         ) from error
     (folder / "schema.dump").chmod(0o600)
-    facts = read_facts(source, snapshot)
-    facts["identity"] = secrets.token_hex(8)
-    write_atomically(folder / "facts.json", json.dumps(facts), mode=0o600)
+    found = facts() if facts else read_facts(source, snapshot)
+    document = {**found, "identity": secrets.token_hex(8)}
+    write_atomically(folder / "facts.json", json.dumps(document), mode=0o600)
     return open_dump(folder, programs)
 
 
@@ -240,19 +257,30 @@ def _environment(dsn: Dsn) -> dict[str, str]:
 
 
 def read_facts(source: Dsn, snapshot: str | None) -> dict[str, Any]:
-    """What statements need to know beyond their text, as JSON can hold it."""
+    """As `facts_of`, in a session of its own that sees `snapshot`."""
     with connect(source, purpose="schema facts", settings=_SESSION) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         if snapshot:
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
-        facts = {
-            "keys": fetch_all(connection, _KEYS, [LARGE_TABLE_BYTES]),
-            "indexes": fetch_all(connection, _INDEXES),
-            "matviews": fetch_all(connection, _MATVIEWS),
-            "analyzed": fetch_all(connection, _ANALYZED),
-        }
+        facts = facts_of(connection)
         connection.execute("COMMIT")
         return facts
+
+
+def facts_of(connection: Connection) -> dict[str, Any]:
+    """What statements need to know beyond their text, as JSON can hold it."""
+    sizes = {oid: size or 0 for oid, size in fetch_all(connection, _SIZES)}
+    large = [oid for oid, size in sizes.items() if size > LARGE_TABLE_BYTES]
+    keys = fetch_all(connection, _KEYS, [large])
+    indexes = fetch_all(connection, _INDEXES)
+    analyzed = fetch_all(connection, _ANALYZED)
+    analyzed.sort(key=lambda row: (-sizes.get(row[2], 0), row[0], row[1]))
+    return {
+        "keys": [(*row[:9], sizes.get(row[9], 0), row[10]) for row in keys],
+        "indexes": [(*row[:3], sizes.get(row[3], 0)) for row in indexes],
+        "matviews": fetch_all(connection, _MATVIEWS),
+        "analyzed": [row[:2] for row in analyzed],
+    }
 
 
 def server_major(dsn: Dsn) -> int:

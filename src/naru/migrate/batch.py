@@ -12,20 +12,23 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
 from naru.errors import StoppedError
 from naru.migrate import channel as channels
 from naru.migrate import holders, identity, keeper, ledger, snapshot
+from naru.migrate.archive import facts_of
 from naru.migrate.building import Bounds, Builder
-from naru.migrate.copy import Plan, copy_tables, plan
+from naru.migrate.copy import Plan, can_split, copy_tables, what_is_left
 from naru.migrate.fingerprint import schema_fingerprint
 from naru.migrate.ledger import Copied
 from naru.migrate.names import Relation
 from naru.migrate.pace import Pace
-from naru.migrate.parts import read_publishable
+from naru.migrate.parts import Table, read_publishable, read_tables
 from naru.migrate.reading import Reader, snapshot_gone
 from naru.migrate.record import Record
 from naru.migrate.settle import settle
@@ -47,6 +50,15 @@ class _Sides:
 
     source: Connection
     target: Connection
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the snapshot has, beside rows."""
+
+    facts: dict[str, Any]
+    fingerprint: dict[str, str]
+    tables: list[Table]
 
 
 class RowCopy:
@@ -196,25 +208,43 @@ class RowCopy:
 
     def _planned(self, name: str, sides: _Sides, complete: dict[Relation, int]) -> Plan:
         """The schema made, and what is left to copy, both as the snapshot has it."""
-        with self._record.source.connect("plan") as seeing:
+        with (
+            self._record.source.connect("plan") as seeing,
+            ThreadPoolExecutor(1, thread_name_prefix="naru-plan") as pool,
+        ):
             try:
                 holders.adopt(seeing, name)
             except psycopg.DatabaseError as error:
                 if seeing.broken:
                     raise
                 raise snapshot_gone(self._record.source) from error
-            self._builder.before_rows(self._builder.programs(), name)
-            if self._run.recall("fingerprint") is None:
-                self._run.remember("fingerprint", schema_fingerprint(seeing))
-            begun = ledger.begun_tables(sides.target)
-            work = plan(seeing, complete, begun, self._bounds.jobs)
-            seeing.execute("COMMIT")
+            # While pg_dump is at its work.
+            looking = pool.submit(self._look, seeing)
+            self._builder.before_rows(name, lambda: looking.result().facts)
+            seen = looking.result()
+        if self._run.recall("fingerprint") is None:
+            self._run.remember("fingerprint", seen.fingerprint)
+        begun = ledger.begun_tables(sides.target)
+        work = what_is_left(
+            seen.tables, complete, begun, self._bounds.jobs, can_split=can_split(sides.source)
+        )
         if work.kept:
             self._observer.note(f"{work.kept} finished parts are not copied again")
         for relation in work.anew:
             ledger.empty(sides.target, relation)
             self._observer.note(f"{relation} was written anew at the source; it is copied anew")
         return work
+
+    def _look(self, seeing: Connection) -> _Seen:
+        """Read what there is in the snapshot that `seeing` has adopted, and let it go."""
+        with explained(self._record.source, "reading the catalogs"):
+            seen = _Seen(
+                facts={} if self._builder.has_archive else facts_of(seeing),
+                fingerprint=schema_fingerprint(seeing),
+                tables=list(read_tables(seeing)),
+            )
+            seeing.execute("COMMIT")
+            return seen
 
     def _give_back(self, target: Connection) -> None:
         """Let the snapshot go, once the target's disk has all that was read under it."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -19,6 +22,7 @@ from naru.migrate.archive import (
     server_major,
 )
 from naru.migrate.copy import Task
+from naru.migrate.entries import Entry
 from naru.migrate.names import Relation
 from naru.migrate.record import Record
 from naru.migrate.statements import Phase, Statement
@@ -49,6 +53,7 @@ class Builder:
         self._record = record
         self._bounds = bounds
         self._observer = observer
+        self._after: list[Entry] | None = None
         self._to_build: tuple[SchemaDump, list[Statement]] | None = None
 
     def programs(self) -> Installation:
@@ -58,10 +63,18 @@ class Builder:
             server_major(self._record.target.dsn),
         )
 
-    def before_rows(self, programs: Installation, snapshot: str) -> None:
-        """Make what rows need; the archive is made under `snapshot` if it is not there."""
-        folder = self._record.folder / "schema"
-        if is_whole(folder):
+    @property
+    def has_archive(self) -> bool:
+        """True if the schema's archive is there, made under whatever snapshot."""
+        return is_whole(self._record.folder / "schema")
+
+    def before_rows(self, snapshot: str, facts: Callable[[], dict[str, Any]]) -> None:
+        """Make what rows need; the archive is made under `snapshot` if it is not there.
+
+        `facts` are those of `archive.facts_of` under that snapshot, asked for when needed.
+        """
+        folder, programs = self._record.folder / "schema", self.programs()
+        if self.has_archive:
             dump = open_dump(folder, programs)
         else:
             dump = dump_schema(
@@ -70,8 +83,13 @@ class Builder:
                 programs,
                 snapshot=snapshot,
                 lock_seconds=self._record.source.lock_seconds,
+                facts=facts,
             )
-        schema.pre_data(dump, self._record.target.dsn, observer=self._observer)
+        with ThreadPoolExecutor(1, thread_name_prefix="naru-schema") as pool:
+            # What comes after the rows is read while the target is busy with what comes before.
+            after = pool.submit(schema.entries_after_rows, dump)
+            schema.pre_data(dump, self._record.target.dsn, observer=self._observer)
+            self._after = after.result()
 
     def eagerly(self, sizes: dict[Relation, int]) -> Eager:
         """Builds what large ones of these tables have, as soon as they are copied."""
@@ -106,7 +124,8 @@ class Builder:
         """The archive, and what is built from it when rows are there; read once."""
         if self._to_build is None:
             dump = open_dump(self._record.folder / "schema", self.programs())
-            self._to_build = dump, schema.post_data(dump, self._record.target.dsn)
+            statements = schema.post_data(dump, self._record.target.dsn, self._after)
+            self._to_build, self._after = (dump, statements), None
         return self._to_build
 
 

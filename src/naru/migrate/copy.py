@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from naru.errors import StoppedError
 from naru.migrate.ledger import Begun
 from naru.migrate.names import Relation
-from naru.migrate.parts import Part, Table, bundles, cut, cut_into, may_stay_whole, read_tables
+from naru.migrate.parts import Part, Table, bundles, cut, cut_into, may_stay_whole
 from naru.migrate.reading import Reader
 from naru.migrate.sides import Side
 from naru.migrate.transfer import Worker
@@ -31,19 +31,9 @@ class Plan:
     """Tables of which parts are copied that fit no others any more."""
 
 
-def plan(
-    source: Connection,
-    complete: Container[Relation],
-    begun: Mapping[Relation, Begun],
-    jobs: int = 1,
-) -> Plan:
-    """Cut the source's tables into parts, and leave out what is copied.
-
-    `source` must see the copy's snapshot, so that no page is missed; what is `begun` must
-    have been copied from the same one.
-    """
-    can_split = source.info.server_version >= 140000  # older servers scan all for a ctid range
-    return what_is_left(list(read_tables(source)), complete, begun, jobs, can_split=can_split)
+def can_split(source: Connection) -> bool:
+    """True if the source reads a range of pages without reading all before it."""
+    return source.info.server_version >= 140000
 
 
 def what_is_left(
@@ -54,8 +44,10 @@ def what_is_left(
     *,
     can_split: bool = True,
 ) -> Plan:
-    """The plan for `tables`. A table that was begun is cut as it was cut then.
+    """Cut `tables` into parts, and leave out what is copied.
 
+    They are as the copy's snapshot has them, so that no page is missed; what is `begun` must
+    have been copied from the same one, and such a table is cut as it was cut then.
     Unless its rows lie elsewhere by now: parts are ranges of pages, and pages of two files
     do not go together. Such a table is copied anew.
     """

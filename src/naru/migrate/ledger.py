@@ -5,6 +5,7 @@ So a part is done if and only if its rows are there, whenever a process dies.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -25,6 +26,12 @@ CREATE TABLE IF NOT EXISTS {schema}.part (
 CREATE TABLE IF NOT EXISTS {schema}.large_object (
     side text, loid oid, signature text NOT NULL, PRIMARY KEY (side, loid));
 """
+
+_NOTE = sql.SQL(
+    "INSERT INTO {}.part (batch, schema, relation, number, of, pages, filenode, rows, bytes)"
+    " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::int4[], %s::int4[], %s::int8[],"
+    " %s::int8[], %s::int8[], %s::int8[])"
+).format(_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -52,17 +59,26 @@ def exists(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def note(connection: Connection, part: Part, batch: int, rows: int, size: int) -> None:
-    """Write that `part` is copied; in the transaction that copied it."""
+@dataclass(frozen=True)
+class Done:
+    """A part that is copied."""
+
+    part: Part
+    rows: int
+    bytes: int
+
+
+def note(connection: Connection, batch: int, done: Sequence[Done]) -> None:
+    """Write that parts are copied; in the transaction that copied them."""
+    tables = [one.part.table for one in done]
     connection.execute(
-        sql.SQL(
-            "INSERT INTO {}.part"
-            " (schema, relation, number, of, pages, filenode, batch, rows, bytes)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        ).format(_SCHEMA),
+        _NOTE,
         [
-            part.table.relation.schema, part.table.relation.name, part.number, part.of,
-            part.table.pages, part.table.filenode, batch, rows, size,
+            batch, [table.relation.schema for table in tables],
+            [table.relation.name for table in tables],
+            [one.part.number for one in done], [one.part.of for one in done],
+            [table.pages for table in tables], [table.filenode for table in tables],
+            [one.rows for one in done], [one.bytes for one in done],
         ],
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ WHOLE_BYTES = 4 * 1024**3
 """A larger table is always cut."""
 
 SMALL_BYTES = 1024 * 1024
-"""Tables up to this size go through an open connection, without a program of their own."""
+"""Tables up to this size are copied together with others."""
 
 BUNDLE = 50
 """At most so many small tables are copied in one transaction, and a hundredth of all."""
@@ -57,8 +57,13 @@ class Part:
 
     @property
     def is_small(self) -> bool:
-        """True if opening more for it than a connection would cost more than its rows."""
-        return self.table.bytes <= SMALL_BYTES
+        """True if anything done for it alone would cost more than its rows."""
+        return self.of == 1 and self.table.bytes <= SMALL_BYTES
+
+    @property
+    def is_frozen(self) -> bool:
+        """True if its rows are written frozen, into a table that was emptied for it."""
+        return self.of == 1 and not self.is_small
 
     def query(self) -> sql.Composed:
         """The COPY statement that reads this part at the source.
@@ -78,6 +83,16 @@ class Part:
                 columns, relation, self._range()
             )
         return sql.SQL("COPY {} TO STDOUT {}").format(what, form)
+
+    def into(self) -> sql.Composed:
+        """The COPY statement that writes it at the target."""
+        columns = sql.SQL(", ").join(sql.Identifier(name) for name in self.table.columns)
+        options = "FORMAT binary" if self.table.binary else "FORMAT text"
+        return sql.SQL("COPY {} {} FROM STDIN ({})").format(
+            self.table.relation.identifier,
+            sql.SQL("({})").format(columns) if self.table.columns else sql.SQL(""),
+            sql.SQL(f"{options}, FREEZE" if self.is_frozen else options),
+        )
 
     def _range(self) -> sql.Composed:
         low = sql.SQL("ctid >= {}::pg_catalog.tid").format(sql.Literal(f"({self.first},0)"))

@@ -24,10 +24,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from naru.errors import NaruError, ServerError, StoppedError
+from naru.migrate.dialogue import Passed
 from naru.migrate.pace import Pace
 from naru.migrate.parts import Part
 from naru.migrate.sides import Side
-from naru.migrate.wire import Passed
 from naru.postgres import KEEPALIVES, Vigil, explain
 from naru.system import spawn
 

@@ -88,8 +88,8 @@ def pre_data(
     # one folder.
     with _session(target, "schema") as connection:
         done = _done(connection, dump)
-        entries = _entries(dump, "pre-data", observe_landing(connection))
-        todo = [entry for entry in entries if str(entry.number) not in done]
+        entries = adapt(_entries(dump, "pre-data"), observe_landing(connection))
+        todo = [one for one in entries if one.sql and str(one.number) not in done]
         total = len(todo)
         for start in range(0, total, _BATCH):
             batch = todo[start : start + _BATCH]
@@ -101,17 +101,26 @@ def pre_data(
         return total
 
 
-def post_data(dump: SchemaDump, target: Dsn | None = None) -> list[Statement]:
+def entries_after_rows(dump: SchemaDump) -> list[Entry]:
+    """What the archive has that comes after the rows."""
+    return list(_entries(dump, "post-data"))
+
+
+def post_data(
+    dump: SchemaDump, target: Dsn | None = None, entries: Iterable[Entry] | None = None
+) -> list[Statement]:
     """Everything that is built after the rows, in order of the archive, then statistics.
 
-    Without what the login at `target` cannot make; all of it if none is named.
+    Without what the login at `target` cannot make; all of it if none is named. `entries`
+    are those after the rows, where they have been read before.
     """
     landing = Landing(superuser=True)
     if target is not None:
         with _session(target, "schema") as connection:
             landing = observe_landing(connection)
-    entries = _entries(dump, "post-data", landing)
-    statements = list(plan(entries, dump.keys, dump.indexes, LARGE_TABLE_BYTES))
+    found = entries_after_rows(dump) if entries is None else entries
+    possible = (one for one in adapt(found, landing) if one.sql)
+    statements = list(plan(possible, dump.keys, dump.indexes, LARGE_TABLE_BYTES))
     statements.extend(refresh_and_analyze(dump.matviews, dump.analyzed))
     return statements
 
@@ -203,7 +212,7 @@ def _tasks(statements: Sequence[Statement], stage: Stage) -> list[list[Statement
     ]
 
 
-def _entries(dump: SchemaDump, section: str, landing: Landing) -> Iterator[Entry]:
+def _entries(dump: SchemaDump, section: str) -> Iterator[Entry]:
     listing = run(
         [
             dump.programs.tool("pg_restore"), "--list", f"--section={section}", *dump.options,
@@ -214,7 +223,7 @@ def _entries(dump: SchemaDump, section: str, landing: Landing) -> Iterator[Entry
     path = restore_text(dump, section)
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
-            for entry in adapt(split(lines, contents(listing)), landing):
+            for entry in split(lines, contents(listing)):
                 if entry.sql and not is_content(entry):
                     yield entry
     finally:

@@ -83,7 +83,7 @@ class Side:
         settings = {**SESSION, "lock_timeout": f"{round(self.lock_seconds * 1000)}ms"}
         connection = connect(self.dsn, purpose=purpose, autocommit=True, settings=settings)
         with explained(self, "setting up a session"):
-            stay(connection)
+            stay(connection, compiles=False)
         connection.autocommit = autocommit
         return connection
 
@@ -121,13 +121,21 @@ class Side:
         return f"{self.role} {self.dsn}"
 
 
-def stay(connection: Connection) -> None:
-    """Switch off the timeouts that only newer servers know: they may be set for everybody."""
+def stay(connection: Connection, *, compiles: bool = True) -> None:
+    """Switch off the timeouts that only newer servers know: they may be set for everybody.
+
+    Without `compiles` expressions are not compiled either, which takes longer than any
+    query on catalogs.
+    """
     version = connection.info.server_version
-    if version >= 170000:
-        connection.execute("SET idle_session_timeout = 0; SET transaction_timeout = 0")
-    elif version >= 140000:
-        connection.execute("SET idle_session_timeout = 0")
+    wanted = {
+        "idle_session_timeout = 0": version >= 140000,
+        "transaction_timeout = 0": version >= 170000,
+        "jit = off": version >= 110000 and not compiles,
+    }
+    text = "; ".join(f"SET {one}" for one, is_wanted in wanted.items() if is_wanted)
+    if text:
+        connection.execute(text.encode())
 
 
 @dataclass(frozen=True)

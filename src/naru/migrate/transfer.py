@@ -1,25 +1,29 @@
 """Moving the rows of one part, in large blocks; no row passes through Python by itself.
 
-From socket to socket where nothing is encrypted (see `wire`), else read by psql (see
-`reading`) and written through libpq. The target's transaction is ours, so a part is there
-whole, and noted in the ledger, or not at all.
+A large part goes from socket to socket where nothing is encrypted (see `wire`), else it is
+read by psql (see `reading`) and written through libpq; small tables go together (see
+`bundle`). The target's transaction is ours, so a part is there whole, and noted in the
+ledger, or not at all.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import psycopg
 from psycopg import sql
 
 from naru.errors import DeadlineError, NaruError, ServerError, StoppedError, UnreachableError
 from naru.migrate import ledger, locks
+from naru.migrate.bundle import Bundle
+from naru.migrate.dialogue import Passed, feed
+from naru.migrate.ledger import Done
 from naru.migrate.parts import Part
 from naru.migrate.reading import BEGIN, TEXT_SETTINGS, Reader, through_psql
 from naru.migrate.sides import Side, explained
-from naru.migrate.wire import SAVEPOINT, Passed, carry, feed, is_plain
+from naru.migrate.wire import SAVEPOINT, carry, is_plain
 from naru.postgres import Connection, explain, fetch_value
 
 
@@ -60,52 +64,72 @@ class Worker:
         or when the snapshot is gone.
         """
         target = self._open_target()
-        try:
-            with target.transaction():
-                return [self._copy_part(part, target, batch, moved, stop) for part in parts]
-        except psycopg.Error as error:
-            raise explain(error, self._target_side.dsn, "noting what was copied") from error
-
-    def _copy_part(
-        self,
-        part: Part,
-        target: Connection,
-        batch: int,
-        moved: Passed,
-        stop: threading.Event,
-    ) -> int:
-        size = 0
 
         def passed(count: int) -> None:
-            nonlocal size
             self._reader.pace.take(count, stop)
             self._reader.must_last()
-            size += count
             moved(count)
 
         try:
-            if _is_frozen(part):
+            with target.transaction():
+                if all(part.is_small for part in parts):
+                    done = self._copy_together(parts, target, passed)
+                else:
+                    done = [self._copy_part(part, target, passed) for part in parts]
+                ledger.note(target, batch, done)
+        except psycopg.Error as error:
+            raise explain(error, self._target_side.dsn, "noting what was copied") from error
+        return [one.rows for one in done]
+
+    def _copy_together(
+        self, parts: Sequence[Part], target: Connection, passed: Passed
+    ) -> list[Done]:
+        source = self._open_source()
+        bundle = Bundle(source, target, passed)
+        try:
+            moved = bundle.carry(
+                [part.query().as_bytes(source) for part in parts],
+                [part.into().as_bytes(target) for part in parts],
+            )
+        except psycopg.Error as error:
+            copying = f"copying {parts[bundle.writing].table.relation}"
+            raise explain(error, self._target_side.dsn, copying) from error
+        except (DeadlineError, UnreachableError, ServerError) as error:
+            raise self._cut_off(parts[bundle.reading], error) from error
+        return [Done(part, one.rows, one.bytes) for part, one in zip(parts, moved, strict=True)]
+
+    def _copy_part(self, part: Part, target: Connection, passed: Passed) -> Done:
+        size = 0
+
+        def counted(count: int) -> None:
+            nonlocal size
+            size += count
+            passed(count)
+
+        try:
+            if part.is_frozen:
                 # In the transaction that empties a table its rows may be frozen at once,
                 # which spares the target a vacuum and the indexes' builds a write.
                 relation = part.table.relation.identifier
                 target.execute(sql.SQL("TRUNCATE ONLY {}").format(relation))
-            rows = self._move(part, target, passed)
+            rows = self._move(part, target, counted)
             if part.of > 1:
                 self._must_lie_still(part)
-            ledger.note(target, part, batch, rows, size)
         except psycopg.Error as error:
             raise explain(error, self._target_side.dsn, f"copying {part.table.relation}") from error
-        return rows
+        return Done(part, rows, size)
 
     def _move(self, part: Part, target: Connection, passed: Passed) -> int:
-        if not part.is_small and self._both_are_plain(target):
-            source = self._open_source()
-            query, into = part.query().as_bytes(source), self._into(part).as_bytes(target)
-            try:
-                return carry(source, query, target, into, passed)
-            except (DeadlineError, UnreachableError, ServerError) as error:
-                raise self._cut_off(part, error) from error
-        return feed(self._blocks(part, passed), target, self._into(part).as_bytes(target), passed)
+        into = part.into().as_bytes(target)
+        if not self._both_are_plain(target):
+            return feed(
+                through_psql(self._reader, part, self._purpose, passed), target, into, passed
+            )
+        source = self._open_source()
+        try:
+            return carry(source, part.query().as_bytes(source), target, into, passed)
+        except (DeadlineError, UnreachableError, ServerError) as error:
+            raise self._cut_off(part, error) from error
 
     def _must_lie_still(self, part: Part) -> None:
         """Raise StoppedError if the table's rows lie in other places than when it was cut."""
@@ -142,32 +166,6 @@ class Worker:
             self._plain = self._plain and is_plain(target)
         return self._plain
 
-    def _into(self, part: Part) -> sql.Composed:
-        columns = sql.SQL(", ").join(sql.Identifier(name) for name in part.table.columns)
-        options = ["FORMAT binary" if part.table.binary else "FORMAT text"]
-        if _is_frozen(part):
-            options.append("FREEZE")
-        return sql.SQL("COPY {} {} FROM STDIN ({})").format(
-            part.table.relation.identifier,
-            sql.SQL("({})").format(columns) if part.table.columns else sql.SQL(""),
-            sql.SQL(", ".join(options)),
-        )
-
-    def _blocks(self, part: Part, passed: Passed) -> Iterator[bytes | bytearray | memoryview]:
-        if part.is_small:
-            return self._through_connection(part)
-        return through_psql(self._reader, part, self._purpose, passed)
-
-    def _through_connection(self, part: Part) -> Iterator[bytes | bytearray | memoryview]:
-        source = self._open_source()
-        try:
-            with source.cursor() as cursor, cursor.copy(part.query()) as copy:
-                yield from copy
-        except psycopg.Error as error:
-            raise explain(
-                error, self._reader.source.dsn, f"reading {part.table.relation}"
-            ) from error
-
     def _open_source(self) -> Connection:
         if self._source is None:
             source = self._reader.source.connect(self._purpose)
@@ -202,7 +200,3 @@ class Worker:
         )
         for key, value in TEXT_SETTINGS.items():
             connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", [key, value])
-
-
-def _is_frozen(part: Part) -> bool:
-    return part.of == 1 and not part.is_small

@@ -14,15 +14,24 @@ import secrets
 import select
 import socket
 import struct
-from collections.abc import Callable, Iterable
 from typing import Final
 
 import psycopg
-from psycopg import pq
 
 from naru.errors import ServerError, UnreachableError
 from naru.migrate import ending
-from naru.postgres import Connection, Vigil, fetch_value
+from naru.migrate.dialogue import (
+    LOOK_SECONDS,
+    STUCK_SECONDS,
+    TAKING,
+    Passed,
+    begin,
+    end,
+    give_up,
+    idle,
+    wait_for,
+)
+from naru.postgres import Connection, fetch_value
 from naru.system import Deadline
 
 _BLOCK: Final = 1024 * 1024
@@ -30,18 +39,10 @@ _ENOUGH: Final = 64 * 1024
 """Fewer bytes than this are waited for a moment, which spares both sides many wake-ups."""
 
 _MOMENT: Final = 0.02
-_LOOK_SECONDS: Final = 0.2
-"""While nothing moves, the caller is asked so often whether to go on."""
-
-_CANCEL_SECONDS: Final = 2.0
-_STUCK_SECONDS: Final = 600.0
-_TAKING: Final = "a server to take bytes of the copy"
 _TAIL: Final = 4096
 """More than what the server sends after the last row."""
 
 SAVEPOINT: Final = "naru_copy"
-
-Passed = Callable[[int], None]
 
 
 def is_plain(connection: Connection) -> bool:
@@ -65,42 +66,16 @@ def carry(source: Connection, query: bytes, target: Connection, into: bytes, pas
     UnreachableError when it was lost.
     """
     try:
-        _begin(target, into, passed)
+        begin(target, into, passed)
         with _Socket(source) as here, _Socket(target) as there:
             read = _Passing(here, there, passed).run(query)
-        written = _end(target, passed)
+        written = end(target, passed)
         if read is not None and read != written:
             raise ServerError(f"{read} rows were read, but {written} written")
         return written
     except BaseException:
-        _give_up(source, target)
+        give_up(source, target)
         raise
-
-
-def feed(blocks: Iterable[bytes | bytearray | memoryview], target: Connection, into: bytes,
-         passed: Passed) -> int:  # fmt: skip
-    """Write `blocks` into COPY `into` on `target`; as `carry`, for rows that come otherwise."""
-    pgconn = target.pgconn
-    try:
-        _begin(target, into, passed)
-        for block in blocks:
-            pgconn.put_copy_data(block)
-            _flush(target, passed)
-            passed(len(block))
-        return _end(target, passed)
-    except BaseException:
-        _give_up(target)
-        raise
-
-
-def _give_up(*connections: Connection) -> None:
-    for connection in connections:
-        # A server that waits for a lock, or reads on for nobody, would not notice the end.
-        with contextlib.suppress(psycopg.Error):
-            connection.cancel_safe(timeout=_CANCEL_SECONDS)
-        # Not in the middle of a message, where the server would wait for its rest.
-        with contextlib.suppress(psycopg.Error):
-            connection.pgconn.finish()
 
 
 class _Socket(socket.socket):
@@ -161,7 +136,7 @@ class _Passing:
         return bytes(self._buffer[max(0, self._held - size) : self._held])
 
     def _receive(self) -> None:
-        _wait(self._source, select.POLLIN, _MOMENT)
+        wait_for(self._source, select.POLLIN, _MOMENT)
         try:
             count = self._source.recv_into(self._buffer[self._held :])
         except BlockingIOError:
@@ -216,33 +191,17 @@ class _Passing:
             return True
 
 
-def _wait(which: socket.socket | int, event: int, seconds: float) -> int:
-    """Wait for one of the events; 0 if none came."""
-    poll = select.poll()
-    poll.register(which, event)
-    return next((came for _, came in poll.poll(seconds * 1000)), 0)
-
-
 def _send(which: _Socket, block: memoryview, passed: Passed) -> None:
-    until = Deadline(_STUCK_SECONDS, _TAKING)
+    until = Deadline(STUCK_SECONDS, TAKING)
     while block:
         with contextlib.suppress(BlockingIOError):
             block = block[which.send(block) :]
-            until = Deadline(_STUCK_SECONDS, _TAKING)
+            until = Deadline(STUCK_SECONDS, TAKING)
             continue
-        if not _wait(which, select.POLLOUT, _LOOK_SECONDS):
-            _idle(which.vigil, passed, until)
+        if not wait_for(which, select.POLLOUT, LOOK_SECONDS):
+            idle(which.vigil, passed, until)
         elif which.vigil:
             which.vigil.heard()
-
-
-def _idle(vigil: Vigil | None, passed: Passed, until: Deadline | None = None) -> None:
-    """Nothing came or went for a moment: ask whether to go on, and whether it will."""
-    passed(0)
-    if vigil:
-        vigil.check()
-    if until:
-        until.check()
 
 
 class _EnoughAtOnce:
@@ -264,53 +223,3 @@ class _EnoughAtOnce:
 
 def _message(query: bytes) -> bytes:
     return b"Q" + struct.pack("!I", len(query) + 5) + query + b"\x00"
-
-
-def _begin(target: Connection, into: bytes, passed: Passed) -> None:
-    target.pgconn.send_query(into)
-    _expect(target.pgconn, _answer(target, passed), pq.ExecStatus.COPY_IN)
-
-
-def _end(target: Connection, passed: Passed) -> int:
-    """End the COPY at the target, and give the rows that it took."""
-    target.pgconn.put_copy_end()
-    result = _answer(target, passed)
-    _expect(target.pgconn, result, pq.ExecStatus.COMMAND_OK)
-    rows = result.command_tuples if result is not None else None
-    while _answer(target, passed) is not None:
-        pass
-    return rows or 0
-
-
-def _flush(target: Connection, passed: Passed) -> None:
-    pgconn, vigil = target.pgconn, target.vigil
-    until = Deadline(_STUCK_SECONDS, _TAKING)
-    if vigil:
-        vigil.heard()
-    while pgconn.flush():
-        came = _wait(pgconn.socket, select.POLLIN | select.POLLOUT, _LOOK_SECONDS)
-        if not came:
-            _idle(vigil, passed, until)
-        elif vigil:
-            vigil.heard()
-        # A server that has much to say takes nothing until it is heard.
-        if came & select.POLLIN:
-            pgconn.consume_input()
-
-
-def _answer(target: Connection, passed: Passed) -> pq.abc.PGresult | None:
-    """The next result, however long the server works for it."""
-    _flush(target, passed)
-    while target.pgconn.is_busy():
-        if _wait(target.pgconn.socket, select.POLLIN, _LOOK_SECONDS):
-            target.pgconn.consume_input()
-        else:
-            _idle(target.vigil, passed)
-    return target.pgconn.get_result()
-
-
-def _expect(pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None, status: pq.ExecStatus) -> None:
-    if result is None or result.status != status:
-        if result is None or not result.error_message:
-            raise psycopg.OperationalError(pgconn.get_error_message())
-        raise psycopg.errors.error_from_result(result)
