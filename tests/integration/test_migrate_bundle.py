@@ -82,7 +82,7 @@ def copy(
     return worker.copy(parts, 1, moved, threading.Event())
 
 
-def rows_of(pair: Pair, side: str, name: str) -> list[object]:
+def rows_of(pair: Pair, side: str, name: str) -> list[tuple[object, ...]]:
     quoted = Relation("public", name).identifier.as_string()
     query = f"SELECT md5(t::text), count(*) FROM {quoted} t GROUP BY 1 ORDER BY 1"
     with connect(getattr(pair, side), purpose="test") as connection:

@@ -29,10 +29,9 @@ class Problem:
 
 def note_done(archive: str, ids: Sequence[str]) -> str:
     """The statement that notes statements of an archive as done; runs in their transaction."""
-    rows = (sql.SQL("({}, {})").format(sql.Literal(archive), sql.Literal(one)) for one in ids)
     return (
-        sql.SQL("INSERT INTO {}.schema_done VALUES {}")
-        .format(sql.Identifier(OWN_SCHEMA), sql.SQL(", ").join(rows))
+        sql.SQL("INSERT INTO {}.schema_done SELECT {}, * FROM unnest({}::text[])")
+        .format(sql.Identifier(OWN_SCHEMA), sql.Literal(archive), sql.Literal(list(ids)))
         .as_string()
     )
 
@@ -67,7 +66,7 @@ class Crew:
         *,
         serial: bool,
         tolerant: bool,
-        on_done: Callable[[Statement], None],
+        on_done: Callable[[Sequence[Statement]], None],
     ) -> None:
         """Run every task to its end, or stop all at the first error and raise it.
 
@@ -77,9 +76,10 @@ class Crew:
         def work(statements: Sequence[Statement]) -> None:
             if self._stop.is_set():
                 return
-            for statement in self._carry_out(statements, tolerant):
+            done = self._carry_out(statements, tolerant)
+            if done:
                 with self._lock:
-                    on_done(statement)
+                    on_done(done)
 
         def in_order() -> None:
             for task in tasks:

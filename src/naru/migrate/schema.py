@@ -180,13 +180,12 @@ class _Counter:
         self.count = count
         self._observer, self._title, self._total, self._on_done = observer, title, total, on_done
 
-    def __call__(self, statement: Statement) -> None:
-        self.count += 1
-        self._observer.progress(
-            self._title, self.count, self._total, "items", detail=str(statement)
-        )
+    def __call__(self, done: Sequence[Statement]) -> None:
+        self.count += len(done)
+        self._observer.progress(self._title, self.count, self._total, "items", detail=str(done[-1]))
         if self._on_done is not None:
-            self._on_done(statement)
+            for statement in done:
+                self._on_done(statement)
 
 
 def _tasks(statements: Sequence[Statement], stage: Stage) -> list[list[Statement]]:
