@@ -39,7 +39,7 @@ class Bundle:
     def __init__(self, source: Connection, target: Connection, passed: Passed) -> None:
         self._source, self._target, self._passed = source, target, passed
         self._read: list[Moved] = []
-        self._written = 0
+        self._written = self._last = 0
         self._takes = False
         """Whether the target takes rows of the table that is being read."""
         self._unsaid = 0
@@ -47,13 +47,13 @@ class Bundle:
 
     @property
     def reading(self) -> int:
-        """Which table is being read, from 0 on."""
-        return len(self._read)
+        """Which table is being read, from 0 on; the last one at the end."""
+        return min(len(self._read), self._last)
 
     @property
     def writing(self) -> int:
-        """Which table is being written, from 0 on."""
-        return self._written
+        """Which table is being written, from 0 on; the last one at the end."""
+        return min(self._written, self._last)
 
     def carry(self, queries: Sequence[bytes], into: Sequence[bytes]) -> list[Moved]:
         """Run each COPY of `queries` on the source, and that of `into` on the target.
@@ -62,6 +62,7 @@ class Bundle:
         with the target's words; ServerError with the source's, or UnreachableError when it
         was lost.
         """
+        self._last = len(queries) - 1
         try:
             self._ask(queries, into)
             for _ in queries:
@@ -87,43 +88,43 @@ class Bundle:
         """Pass a table on, up to its last row; whether it was taken is asked at the next one."""
         self._expect_of_source(pq.ExecStatus.COPY_OUT)
         self._takes = False
-        size = held = 0
-        rows: list[memoryview] = []
-        while (row := self._next_row()) is not None:
-            rows.append(row)
-            held += len(row)
-            if held >= _AT_ONCE:
-                self._put(rows)
-                size, held = size + held, 0
-                rows.clear()
+        size, is_last = 0, False
+        while not is_last:
+            block, is_last = self._next_rows()
+            self._put(block)
+            size += len(block)
         count = self._expect_of_source(pq.ExecStatus.COMMAND_OK).command_tuples
-        self._put(rows)
         self._target.pgconn.put_copy_end()
         flush(self._target, self._passed)
-        self._read.append(Moved(count or 0, size + held))
+        self._read.append(Moved(count or 0, size))
 
     def _expect_of_source(self, status: pq.ExecStatus) -> pq.abc.PGresult:
         with _of_source():
             return expect(self._source.pgconn, answer(self._source, self._passed), status)
 
-    def _next_row(self) -> memoryview | None:
+    def _next_rows(self) -> tuple[bytes, bool]:
+        """Some rows in one piece, and whether there are no more."""
+        rows: list[memoryview] = []
+        held = 0
         with _of_source():
-            while True:
+            while held < _AT_ONCE:
                 size, row = self._source.pgconn.get_copy_data(1)
-                if size > 0:
-                    return row
                 if size < 0:
-                    return None
-                hear(self._source, self._passed)
+                    return b"".join(rows), True
+                if size == 0:
+                    hear(self._source, self._passed)
+                    continue
+                rows.append(row)
+                held += size
+        return b"".join(rows), False
 
-    def _put(self, rows: Sequence[memoryview]) -> None:
+    def _put(self, block: bytes) -> None:
         if not self._takes:
             self._see_it_written()
             result = answer(self._target, self._passed)
             expect(self._target.pgconn, result, pq.ExecStatus.COPY_IN)
             self._takes = True
-        if rows:
-            block = b"".join(rows)
+        if block:
             self._target.pgconn.put_copy_data(block)
             self._unsaid += len(block)
             if self._unsaid >= _AT_ONCE:
