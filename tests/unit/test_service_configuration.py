@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from naru.service.accounts import matches
 from naru.service.etcd import etcd_command
 from naru.service.haproxy import all_checked, parse_stats, render_haproxy
 from naru.service.layout import EtcdNode, Layout, Node
+from naru.service.member_program import Members, speak_from
 
 PASSWORDS = patroni.Passwords(superuser="s-1", replication="r-1", rewind="w-1", rest="h-1")
 
@@ -103,12 +105,37 @@ def test_passwords_do_not_show_when_printed() -> None:
 
 def test_haproxy_sends_writes_where_the_primary_answers() -> None:
     text = render_haproxy(LAYOUT, Path("/e/run/h.sock"))
+    assert "source 127.1.3.32" in text, "members tell its sessions from others"
     writes = text.split("\nbackend writes\n")[1].split("\nbackend ")[0]
     assert "uri /primary" in writes
     for one in LAYOUT.nodes:
         assert f"server {one.name} {one.address}:2866 check port 8008" in writes
     assert "bind 127.1.3.32:2866\n" in text
     assert "bind 127.1.3.32:2867\n" in text
+
+
+def test_a_member_speaks_from_its_own_address_unless_it_is_told_another() -> None:
+    class Connection:
+        def __init__(self, host: str, source_address: tuple[str, int] | None = None) -> None:
+            self.host, self.source_address = host, source_address
+
+    speak_from("127.1.3.41", Connection)
+    assert Connection("127.1.3.51").source_address == ("127.1.3.41", 0)
+    assert Connection("127.1.3.51", ("127.0.0.9", 0)).source_address == ("127.0.0.9", 0)
+
+
+def test_commits_wait_for_members_and_never_for_anybody(tmp_path: Path) -> None:
+    settings = tmp_path / "member.yml"
+    settings.write_text(json.dumps(rendered()))
+    members = Members(settings)
+    everyone = 'ANY 1 ("cedbserver1","cedbserver2","cedbserver3")'
+    for anybody in ("*", "ANY 1 (*)", "ANY None (*)"):
+        assert members.named(anybody) == everyone
+    for choice in (None, "ANY 1 (cedbserver1,cedbserver3)"):
+        assert members.named(choice) == choice
+    parse: Any = importlib.import_module("patroni.postgresql.sync").parse_sync_standby_names
+    assert members.parsed(everyone, parse) == parse("ANY 1 (*)")
+    assert members.parsed("ANY 1 (cedbserver1,cedbserver3)", parse).has_star is False
 
 
 def test_haproxy_statistics_give_the_servers_that_are_up() -> None:

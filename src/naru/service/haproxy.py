@@ -22,7 +22,8 @@ def render_haproxy(
     layout: Layout, stats_socket: Path, *, beside: Layout | None = None, live: Path | None = None
 ) -> str:
     """The configuration. A node that fails two checks, 100 ms apart, loses its sessions at once.
-    A session that one node refuses is tried at another at once, where there is one.
+    A session that one node refuses is tried at another at once, where there is one. Nodes see
+    sessions come from the endpoint's own address.
 
     Reads go to the primary only while no standby is fit for them.
 
@@ -47,6 +48,7 @@ defaults
     maxconn 2000
     retries 3
     option redispatch 1
+    source {layout.address}
     option clitcpka
     option srvtcpka
     timeout connect 2s

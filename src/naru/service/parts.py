@@ -55,10 +55,6 @@ class Parts:
         self._beside = beside
         self._stats_socket = ground.socket_path(STATS_SOCKET)
 
-    @property
-    def _member_program(self) -> Path:
-        return self._ground.folder / "conf" / "member.py"
-
     def passwords(self) -> patroni.Passwords:
         secrets = self._ground.secrets
         found = patroni.Passwords(
@@ -130,7 +126,7 @@ class Parts:
 
     def write_configurations(self, passwords: patroni.Passwords) -> None:
         """What members read when they start."""
-        self._write(self._member_program, Path(member_program.__file__).read_text())
+        self._write(member_script(self._ground), Path(member_program.__file__).read_text())
         for node in self._layout.nodes:
             self._write_configuration(node, passwords)
 
@@ -142,16 +138,7 @@ class Parts:
             clear_stale_pid_file(node.data)
         self._ground.data_folder(node.name)
         private_folder(node.logs, owner=self._ground.account)
-        self._ground.place(
-            Program(
-                name=node.name,
-                host=node.host,
-                argv=(str(self._ground.python), str(self._member_program), str(node.config)),
-                priority=300,
-                stop_signal="TERM",
-                stop_seconds=60,
-            )
-        )
+        self._ground.place(program_of(self._ground, node))
 
     def _write_configuration(self, node: Node, passwords: patroni.Passwords) -> None:
         service, installation = self._spec.service, self._installation
@@ -250,6 +237,23 @@ class Parts:
                 return False
         write_atomically(path, text, mode=0o600, owner=self._ground.account)
         return True
+
+
+def member_script(ground: Ground) -> Path:
+    """What every member runs."""
+    return ground.folder / "conf" / "member.py"
+
+
+def program_of(ground: Ground, node: Node) -> Program:
+    """How a member is run."""
+    return Program(
+        name=node.name,
+        host=node.host,
+        argv=(str(ground.python), str(member_script(ground)), str(node.config)),
+        priority=300,
+        stop_signal="TERM",
+        stop_seconds=60,
+    )
 
 
 def _first_data(layout: Layout) -> list[Path]:

@@ -126,6 +126,8 @@ def render(
         "scope": layout.cluster,
         "namespace": NAMESPACE,
         "name": node.name,
+        # Not Patroni's: for the program around it, see `member_program`.
+        "naru": {"members": [one.name for one in layout.nodes]},
         "log": {"level": "INFO", "deduplicate_heartbeat_logs": True},
         "restapi": {
             "listen": f"{node.address}:{node.rest_port}",
