@@ -43,11 +43,15 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     """Members, roles, timeline, lag, endpoints, pool, storage. Exit code 1 when writes stand still,
     or clients can only read because the data are full.
     """
+    from naru.service import damaged_members
+
     environment = running(spec)
     found, pools = environment.service.status(), _pools(environment)
     kept, upgrading = backup.backup_status(environment), name_of_upgrade(environment)
+    damaged = damaged_members(environment.service)
     if json:
         document = found.to_json()
+        document["damaged"] = damaged
         document["pool"] = [asdict(one) for one in pools]
         document["backup"] = kept
         document["upgrade"] = upgrading
@@ -56,6 +60,11 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     else:
         _print(found, pools)
         settings.put_storage_and_maintenance(environment)
+        for name, failures in damaged.items():
+            talk.put(
+                f"damaged pages: {name} met {failures} with a wrong checksum; never trust its data,"
+                " rebuild it from another member"
+            )
         if kept is not None:
             talk.put(f"backups: {kept.get('sentence') or kept['trouble']}")
         if upgrading is not None:

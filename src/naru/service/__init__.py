@@ -27,6 +27,7 @@ from naru.service.clusters import (
     read_clusters,
     write_clusters,
 )
+from naru.service.damage import damaged_members
 from naru.service.election import read_keys, restore_keys
 from naru.service.haproxy import Endpoint
 from naru.service.in_force import Setting, settings_of
@@ -74,6 +75,7 @@ __all__ = [
     "audited_by",
     "base_name",
     "beside_spec",
+    "damaged_members",
     "flatten",
     "judge",
     "live_spec",
