@@ -8,7 +8,17 @@ import pytest
 from typer.testing import CliRunner
 
 from naru.cli.drill import app
-from naru.drill import FaultFacts, Gap, LedgerVerdict, Promise, decide, find_drill
+from naru.drill import (
+    DRILLS,
+    FaultFacts,
+    Gap,
+    LedgerVerdict,
+    Promise,
+    choose_drills,
+    decide,
+    find_drill,
+    not_run,
+)  # fmt: skip
 from naru.drill.strike import has_returned, is_whole
 from naru.errors import UsageError
 from naru.service import Endpoint, MemberStatus, Protection, ServiceStatus
@@ -91,6 +101,41 @@ def test_drills_are_listed_on_stdout() -> None:
     done = CliRunner().invoke(app, ["list"])
     assert done.exit_code == 0
     assert done.stdout.startswith("kill-primary\t")
+
+
+def test_the_drills_cover_the_faults_that_one_machine_can_produce_and_each_says_what_it_takes() -> (
+    None
+):
+    covered = [number for drill in DRILLS.values() for number in drill.numbers]
+    assert len(covered) == len(set(covered)) >= 26
+    assert all(1 <= number <= 32 for number in covered)
+    assert sum(drill.seconds for drill in DRILLS.values()) <= 40 * 60
+    document = DRILLS["cut-off-from-etcd"].to_json()
+    assert document["numbers"] == [10] and document["needs"] and document["seconds"] > 0
+
+
+def test_some_of_all_can_be_chosen() -> None:
+    assert len(choose_drills("all")) == len(DRILLS)
+    assert [one.name for one in choose_drills("all", only=("restart",))] == ["restart"]
+    assert "restart" not in [one.name for one in choose_drills("all", without=("restart",))]
+    with pytest.raises(UsageError, match="no drill"):
+        choose_drills("all", only=("rest",))
+    with pytest.raises(UsageError, match="choose among all"):
+        choose_drills("restart", only=("restart",))
+
+
+def test_a_drill_that_could_not_be_run_has_broken_its_promise() -> None:
+    verdict = not_run("restart", Promise(errors=0), "nobody answers")
+    assert not verdict.kept and verdict.lost is None
+    assert verdict.broken == ("it could not be run: nobody answers",)
+
+
+@pytest.mark.parametrize("after", [None, 120.0])
+def test_writes_that_come_back_late_after_the_fault_break_the_promise(after: float | None) -> None:
+    facts = replace(GOOD, healed_at=101.0, first_commit=after)
+    verdict = decide("x", Promise(resumed=10.0), facts)
+    assert len(verdict.broken) == 1 and "once the fault was over" in verdict.broken[0]
+    assert decide("x", Promise(resumed=10.0), replace(facts, first_commit=104.0)).kept
 
 
 def test_an_unknown_drill_names_those_there_are() -> None:

@@ -43,6 +43,19 @@ def test_what_broke_stands_out_with_its_reason() -> None:
     assert "9 &lt;acknowledged&gt; were lost (primary db1 → db2)" in page
 
 
+def test_reads_leads_and_what_was_left_out_are_shown(tmp_path: Path) -> None:
+    lead = {"member": "db1", "from_seconds": -3.0, "to_seconds": 0.2}
+    ends = {"writes": {"again_seconds": 2.5}, "reads": {"again_seconds": 0.0}}
+    one = verdict(reads=ends, stale_reads=0, leads=(lead,), two_primaries_seconds=1.5)
+    page = write_drills("Drills", [one], tmp_path / "some.html", {"fill-disk": "needs root"})
+    text = page.read_text(encoding="utf-8")
+    assert page.name == "some.html"
+    assert "2.5 s" in text and "db1 -3.0 to +0.2 s" in text and "1.5 s" in text
+    assert "needs root" in text
+    document = json.loads((tmp_path / "some.json").read_text(encoding="utf-8"))
+    assert document["left_out"] == {"fill-disk": "needs root"}
+
+
 def test_what_is_not_known_is_not_called_nothing() -> None:
     page = render_drills("Drills", [verdict(), verdict(lost=None, acknowledged=None, seconds=None)])
     assert page.count("not known") >= 4

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +14,11 @@ import typer
 from naru.cli import talk
 from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
 from naru.cli.progress import observer_for
-from naru.errors import RefusedError
+from naru.errors import NaruError, RefusedError
 
 if TYPE_CHECKING:
-    from naru.drill import Drill, DrillVerdict
+    from naru.drill import Drill, DrillVerdict, Stage
+    from naru.journal import Run
     from naru.spec import Spec
 
 app = typer.Typer(
@@ -25,22 +29,31 @@ app = typer.Typer(
 
 @app.command("list")
 def list_drills(json: JsonOption = False) -> None:
-    """List the drills: what is broken, and what is promised."""
+    """List the drills: what is broken, what is promised, how long it takes, what it needs."""
     from naru.drill import DRILLS
 
     if json:
-        talk.put_json(
-            [{"name": d.name, "fault": d.fault, "promise": d.promise} for d in DRILLS.values()]
-        )
+        talk.put_json([drill.to_json() for drill in DRILLS.values()])
         return
     for drill in DRILLS.values():
-        talk.put(f"{drill.name}\t{drill.fault}\t{drill.promise}")
+        numbers = ",".join(str(n) for n in drill.numbers) or "-"
+        needs = f"needs {', '.join(need.words for need in drill.needs)}" if drill.needs else ""
+        words = (drill.name, numbers, f"{drill.seconds} s", drill.fault, drill.promise, needs)
+        talk.put("\t".join(words).rstrip())
 
 
 @app.command("run")
 def run_drill(
     name: Annotated[str, typer.Argument(help="A name from `naru drill list`, or `all`.")],
     spec: SpecOption = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Of all, this one; may be repeated."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--except", metavar="NAME", help="Of all, not this one; may be repeated."),
+    ] = None,
     clients: Annotated[int, typer.Option(min=1, max=200, help="Clients of the workload.")] = 8,
     rate: Annotated[
         float, typer.Option(min=1, help="Transactions a second, over all clients.")
@@ -48,34 +61,37 @@ def run_drill(
     repeat: Annotated[int, typer.Option(min=1, help="Run each so many times.")] = 1,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FOLDER", help="Write drills.html and drills.json there."),
+        typer.Option(
+            "--report",
+            metavar="PAGE",
+            help="Write a page, and its figures as JSON beside it: a name that ends in .html, or"
+            " a folder for drills.html.",
+        ),
     ] = None,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """Run one drill, or all, against the service; exit 1 if a promise broke.
 
-    With --repeat, --report shows the median and the worst of each.
+    Of all, those that need what is not here are left out, and one that fails does not stop
+    the others. With --repeat, --report shows the median and the worst of each.
     """
-    from naru.drill import DRILLS, find_drill
+    from naru.drill import choose_drills
     from naru.ground import state_folder
 
-    drills = list(DRILLS.values()) if name == "all" else [find_drill(name)]
+    drills = choose_drills(name, tuple(only or ()), tuple(without or ()))
     wanted, file = spec_of(spec)
-    if name == "all" and not wanted.backup.enabled:
-        talk.say("accident is left out: backups are switched off")
-        drills = [drill for drill in drills if drill.name != "accident"]
     stages = _Stages(wanted, state_folder(file), clients, rate)
     for drill in drills:
         talk.say(f"{drill.name}: {drill.fault}; promised: {drill.promise}")
     talk.confirm(f"strike cluster {wanted.service.cluster_name} now", yes=yes)
-    drills = [drill for drill in drills for _ in range(repeat)]
-    if len(drills) == 1:
+    series = [drill for drill in drills for _ in range(repeat)]
+    if name != "all" and repeat == 1:
         verdict = stages.run(drills[0])
-        _keep_report(report, [verdict])
+        _keep_report(report, [verdict], {})
         _show(drills[0], verdict, json=json)
         return
-    _all(stages, drills, report, json=json)
+    _all(stages, series, report, json=json)
 
 
 @dataclass(frozen=True)
@@ -87,40 +103,69 @@ class _Stages:
     clients: int
     rate: float
 
-    def run(self, drill: Drill) -> DrillVerdict:
-        """Run it and note how it ended."""
+    @contextlib.contextmanager
+    def open(self, run: Run | None = None) -> Iterator[Stage]:
+        """The environment as it is now."""
         from naru.drill import Stage
         from naru.ground import open_ground
-        from naru.journal import Journal
         from naru.service import Service
         from naru.traffic import Pool
 
         spec, ground = self.spec, open_ground(self.spec, self.folder)
         service, pool = Service(spec, ground), Pool(spec, ground)
-        with Journal.in_folder(self.folder) as journal, observer_for() as observer:
+        with observer_for() as observer:
+            yield Stage(spec, ground, service, pool, run, observer, self.clients, self.rate)
+
+    def run(self, drill: Drill) -> DrillVerdict:
+        """Run it and note how it ended."""
+        from naru.journal import Journal
+
+        with Journal.in_folder(self.folder) as journal:
             run = journal.begin("drill", drill.name)
             outcome = "failed"
             try:
-                verdict = drill.run(
-                    Stage(spec, ground, service, pool, run, observer, self.clients, self.rate)
-                )
+                with self.open(run) as stage:
+                    verdict = drill.run(stage)
                 outcome = "kept" if verdict.kept else "broken"
             finally:
                 run.end(outcome)
         return verdict
 
+    def run_and_mend(self, drill: Drill) -> DrillVerdict:
+        """Run it; whatever becomes of it, the service is whole afterwards.
+
+        Raises an error only when the service cannot be made whole.
+        """
+        from naru.drill import mend, not_run
+
+        try:
+            verdict = self.run(drill)
+        except NaruError as error:
+            verdict = not_run(drill.name, drill.promised, error.message)
+        if not verdict.kept:
+            with self.open() as stage:
+                mend(stage)
+        return verdict
+
 
 def _all(stages: _Stages, drills: list[Drill], report: Path | None, *, json: bool) -> None:
-    """One after the other; one that cannot be run stops the series, for what it left behind."""
+    """One after the other, with the report as far as it is after each."""
     verdicts: list[DrillVerdict] = []
-    try:
-        for drill in drills:
-            verdict = stages.run(drill)
-            verdicts.append(verdict)
-            word = "held" if verdict.kept else f"BROKE: {'; '.join(verdict.broken)}"
-            talk.say(f"{drill.name}: the promise {word}")
-    finally:
-        _keep_report(report, verdicts)
+    left_out: dict[str, str] = {}
+    for drill in drills:
+        with stages.open() as stage:
+            missing = drill.missing(stage)
+        if missing is not None:
+            left_out[drill.name] = f"needs {missing}"
+            talk.say(f"{drill.name}: left out: needs {missing}")
+            continue
+        began = time.monotonic()
+        verdict = stages.run_and_mend(drill)
+        verdicts.append(verdict)
+        word = "held" if verdict.kept else f"BROKE: {'; '.join(verdict.broken)}"
+        talk.say(f"{drill.name}: the promise {word} ({time.monotonic() - began:.0f} s)")
+        _keep_report(report, verdicts, left_out, quiet=True)
+    _keep_report(report, verdicts, left_out)
     if json:
         talk.put_json([one.to_json() for one in verdicts])
     else:
@@ -134,12 +179,19 @@ def _all(stages: _Stages, drills: list[Drill], report: Path | None, *, json: boo
         raise RefusedError(f"promises broke: {', '.join(broken)}")
 
 
-def _keep_report(folder: Path | None, verdicts: list[DrillVerdict]) -> None:
+def _keep_report(
+    page: Path | None,
+    verdicts: list[DrillVerdict],
+    left_out: dict[str, str],
+    *,
+    quiet: bool = False,
+) -> None:
     from naru.report import write_drills
 
-    if folder is not None and verdicts:
-        page = write_drills("Drills", [one.to_json() for one in verdicts], folder)
-        talk.say(f"report: {page}")
+    if page is not None and (verdicts or left_out):
+        written = write_drills("Drills", [one.to_json() for one in verdicts], page, left_out)
+        if not quiet:
+            talk.say(f"report: {written}")
 
 
 def _show(drill: Drill, verdict: DrillVerdict, *, json: bool) -> None:
@@ -170,8 +222,22 @@ def _lines(verdict: DrillVerdict) -> list[tuple[str, str]]:
         ("unknown", unknown),
         ("lost", _count(verdict.lost)),
         ("duplicated", _count(verdict.duplicated)),
+        *_reads(verdict),
         *_figures(verdict),
     ]
+
+
+def _reads(verdict: DrillVerdict) -> list[tuple[str, str]]:
+    """How reads fared, and who led."""
+    found = []
+    for name, one in verdict.reads.items():
+        again = _with_unit(one["again_seconds"], "s")
+        found.append((f"reads again ({name})", again if one["again_seconds"] else "not interrupted"
+                      if one["again_seconds"] is not None else again))  # fmt: skip
+    if verdict.stale_reads is not None:
+        found.append(("stale reads", str(verdict.stale_reads)))
+    leads = [f"{one['member']} to {one['to_seconds']:+.1f} s" for one in verdict.leads]
+    return [*found, *([("who led", ", ".join(leads))] if leads else [])]
 
 
 def _figures(verdict: DrillVerdict) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import os
+import random
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from naru.drill.client import Client, Clock, Work
 from naru.drill.pacing import Pacing
+from naru.drill.reads import Reader, Reading
 from naru.drill.records import Outcome, Record, RecordFile
 from naru.drill.series import WIDTH, Gauge, SeriesFile
 from naru.drill.settings import STOP, WorkloadSettings, WorkloadStatus
@@ -37,6 +39,7 @@ class Process:
         self._lock = threading.Lock()
         self._outcomes: collections.Counter[Outcome] = collections.Counter()
         self._reasons: collections.Counter[str] = collections.Counter()
+        self._last: dict[int, int] = {}
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -44,6 +47,7 @@ class Process:
             threading.Thread(target=Client(self._work(), n).run, daemon=True)
             for n in range(self._settings.clients)
         ]
+        threads += [threading.Thread(target=reader.run, daemon=True) for reader in self._readers()]
         for thread in threads:
             thread.start()
         self._watch()
@@ -51,6 +55,18 @@ class Process:
         end = self._clock.now() + GRACE_SECONDS
         for thread in threads:
             thread.join(max(0.0, end - self._clock.now()))
+
+    def _readers(self) -> list[Reader]:
+        reading = Reading(
+            self._settings.run, self._clock.now, self._any_acknowledged, self.stopping
+        )
+        return [
+            Reader(self._folder, name, dsn, reading) for name, dsn in self._settings.readers.items()
+        ]
+
+    def _any_acknowledged(self, chance: random.Random) -> int | None:
+        with self._lock:
+            return chance.choice(list(self._last.values())) if self._last else None
 
     def _work(self) -> Work:
         settings = self._settings
@@ -71,6 +87,8 @@ class Process:
         self._gauge.add(record.done, record.latency_ms if acknowledged else None)
         with self._lock:
             self._outcomes[record.outcome] += 1
+            if acknowledged:
+                self._last[client] = record.id
             if record.reason:
                 self._reasons[record.reason] += 1
 

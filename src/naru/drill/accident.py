@@ -15,7 +15,6 @@ from naru.drill.business import Business, Change
 from naru.drill.stage import Stage, workload_on
 from naru.drill.strike import Struck, measure, wait_for_commits
 from naru.drill.verdict import DrillVerdict, Promise
-from naru.errors import RefusedError
 from naru.postgres import Dsn, connect, fetch_all, fetch_value
 
 ROWS = 20_000
@@ -66,11 +65,6 @@ class Before:
 
 def run(name: str, promise: Promise, stage: Stage) -> DrillVerdict:
     """Delete by mistake while clients work, and bring exactly that back."""
-    if not stage.spec.backup.enabled:
-        raise RefusedError(
-            "this drill needs backups, which are switched off",
-            remedy="write enabled = true under [backup] in naru.toml, then run `naru up`",
-        )
     backups = Backups(stage.spec, stage.ground, stage.service)
     beside = Beside(stage.spec, stage.ground, stage.service, backups)
     owner = stage.service.writer()
@@ -78,8 +72,8 @@ def run(name: str, promise: Promise, stage: Stage) -> DrillVerdict:
     if not any(one.whole for one in backups.catalogue()):
         backups.take(observer=stage.observer)
     try:
-        with workload_on(stage, name, _BUSINESS) as workload:
-            scene = stage.scene(workload)
+        with workload_on(stage, name, _BUSINESS) as workload, stage.lead_watch() as leads:
+            scene = stage.scene(workload, leads)
             verdict = measure(
                 name, promise, scene,
                 lambda _: _happen(

@@ -2,127 +2,356 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from naru.drill import accident, consumer, crash, election, nodes, planned
-from naru.drill.stage import Stage, workload_on
-from naru.drill.strike import Struck, measure
-from naru.drill.verdict import DrillVerdict, Promise
+from naru.drill import (
+    accident,
+    archive,
+    clocks,
+    consumer,
+    crash,
+    damage,
+    disks,
+    election,
+    nodes,
+    partition,
+    planned,
+    standbys,
+)
+from naru.drill.drills import Drill, struck_by, struck_with
+from naru.drill.needs import BACKUPS, CUT_LINES, FAKETIME, ROOT, THREE_ETCD, THREE_MEMBERS
+from naru.drill.verdict import Promise
 from naru.errors import UsageError
-from naru.service import Member
 
-Strike = Callable[[Stage, Member], Struck]
-
-
-@dataclass(frozen=True)
-class Drill:
-    """A fault, what is promised under it, and how it is run."""
-
-    name: str
-    fault: str
-    promise: str
-    run: Callable[[Stage], DrillVerdict]
-
-
-def _drill(name: str, fault: str, promise: Promise, strike: Strike) -> Drill:
-    def run(stage: Stage) -> DrillVerdict:
-        kind = "drill.kill" if name == crash.NAME else "drill.fault"
-        with workload_on(stage, name) as workload:
-            scene = stage.scene(workload)
-            return measure(name, promise, scene, lambda one: strike(stage, one), kind=kind)
-
-    return Drill(name, fault, str(promise), run)
-
-
-def _special(
-    name: str, fault: str, promise: Promise, run: Callable[[str, Promise, Stage], DrillVerdict]
-) -> Drill:
-    return Drill(name, fault, str(promise), lambda stage: run(name, promise, stage))
-
-
-_ALL = (
-    _drill(
+_CRASHES = (
+    Drill(
         crash.NAME,
         "kill -9 of the primary's postmaster",
         crash.PROMISE,
-        crash.strike_primary,
+        struck_by(crash.strike_primary, kind="drill.kill"),
+        (1,),
+        seconds=25,
     ),
-    _drill(
+    Drill(
         "kill-backend",
         "kill -9 of one backend of the primary",
         Promise(seconds=5.0),
-        crash.strike_backend,
+        struck_by(crash.strike_backend),
+        (2,),
+        seconds=20,
     ),
-    _drill(
+    Drill(
         "kill-standby",
         "kill -9 of the postmaster of a synchronous standby",
         Promise(errors=0, stall=2.0, failover=False),
-        crash.strike_standby,
+        struck_by(crash.strike_standby),
+        (8,),
+        seconds=15,
     ),
-    _drill(
+)
+
+_NODES = (
+    Drill(
         "kill-patroni",
         "kill -9 of the primary's Patroni, started again by the supervisor",
         Promise(seconds=5.0, failover=False),
-        nodes.strike_patroni,
+        struck_by(nodes.strike_patroni),
+        (3,),
+        seconds=35,
     ),
-    _drill(
+    Drill(
         "lose-node",
         "kill -9 of Patroni and PostgreSQL of the primary together, away until another leads",
         Promise(seconds=25.0, failover=True, returned=60.0),
-        nodes.strike_node,
+        struck_by(nodes.strike_node),
+        (7,),
+        seconds=50,
     ),
-    _drill(
+    Drill(
         "freeze-primary",
         "SIGSTOP of all PostgreSQL processes of the primary until another leads",
         Promise(seconds=30.0, failover=True, returned=60.0),
-        nodes.freeze_primary,
+        struck_by(nodes.freeze_primary),
+        (6,),
+        seconds=50,
     ),
-    _drill(
+)
+
+_PLANNED = (
+    Drill(
         "switchover",
         "a planned switchover",
         Promise(errors=0, stall=2.5, failover=True),
-        planned.switch,
+        struck_by(planned.switch),
+        seconds=20,
     ),
-    _drill(
+    Drill(
         "restart",
         "a restart of every member, one by one",
         Promise(errors=0, stall=2.5, failover=True),
-        planned.restart_all,
+        struck_by(planned.restart_all),
+        seconds=40,
     ),
-    _drill(
+    Drill(
         "die-in-switchover",
         "kill -9 of naru in the middle of a switchover",
         Promise(errors=0, stall=5.0),
-        planned.die_in_a_switchover,
+        struck_by(planned.die_in_a_switchover),
+        (25,),
+        seconds=25,
     ),
-    _special(
+)
+
+_DATA = (
+    Drill(
         "logical-consumer",
         "kill -9 of the primary's postmaster while a logical consumer follows",
         Promise(seconds=5.0, failover=True),
         consumer.run,
+        (29,),
+        seconds=40,
     ),
-    _special(
+    Drill(
         "logical-switchover",
         "a planned switchover while a logical consumer follows",
         Promise(errors=0, stall=2.5, failover=True),
         consumer.run_switched,
+        seconds=40,
     ),
-    _special(
+    Drill(
         "accident",
         "rows deleted by mistake under load; found in the WAL, restored beside, brought back",
         Promise(errors=0, stall=2.0, failover=False),
         accident.run,
-    ),
-    # Last: for some seconds afterwards Patroni's view of the election may be an old one.
-    _drill(
-        "freeze-etcd",
-        "SIGSTOP of etcd for 18 s",
-        Promise(errors=0, stall=1.0, failover=False),
-        election.freeze_etcd,
+        seconds=40,
+        needs=(BACKUPS,),
     ),
 )
 
+_ELECTION = (
+    Drill(
+        "freeze-etcd",
+        "SIGSTOP of every etcd for 18 s",
+        Promise(errors=0, stall=1.0, failover=False),
+        struck_by(election.freeze_etcd),
+        (14,),
+        seconds=35,
+    ),
+    Drill(
+        "lose-one-etcd",
+        "kill -9 of one etcd of three, away for 8 s",
+        Promise(errors=0, stall=1.0, failover=False),
+        struck_by(election.lose_one),
+        (13,),
+        seconds=25,
+        needs=(THREE_ETCD,),
+    ),
+    Drill(
+        "freeze-etcd-and-replica",
+        "SIGSTOP of every etcd for 20 s, and a standby lost meanwhile",
+        Promise(resumed=30.0, returned=60.0, also=("no commit by a primary on its own",)),
+        struck_with(election.freeze_with_a_replica),
+        (15,),
+        seconds=50,
+    ),
+    Drill(
+        "wipe-etcd",
+        "every etcd comes back empty; 8 s later every Patroni is started anew, the primary's first",
+        Promise(seconds=20.0, stall=10.0, failover=False, also=("no new cluster over data",)),
+        struck_by(election.wipe),
+        (16,),
+        seconds=30,
+    ),
+)
+
+_PARTITIONS = (
+    Drill(
+        "cut-off-from-etcd",
+        "all lines between the primary and the election cut for 30 s",
+        Promise(resumed=10.0, also=("one writer",)),
+        struck_by(partition.from_etcd),
+        (10,),
+        seconds=50,
+        needs=(CUT_LINES,),
+    ),
+    Drill(
+        "cut-off-from-replicas",
+        "all lines between the primary and its standbys cut, then its postmaster killed",
+        Promise(seconds=35.0, failover=True, returned=60.0, also=("no false acknowledgement",)),
+        struck_with(partition.from_replicas),
+        (11,),
+        seconds=40,
+        needs=(CUT_LINES,),
+    ),
+    Drill(
+        "half-deaf-primary",
+        "the primary is heard by the election and all members for 30 s, and hears none",
+        Promise(seconds=30.0, failover=True, also=("one writer",)),
+        struck_by(partition.half_deaf),
+        (12,),
+        seconds=50,
+        needs=(CUT_LINES,),
+    ),
+)
+
+_STANDBYS = (
+    Drill(
+        "lose-standbys",
+        "kill -9 of Patroni and PostgreSQL of every standby; then one comes back",
+        Promise(
+            resumed=20.0,
+            failover=False,
+            returned=60.0,
+            also=("writes wait meanwhile, and the status says why",),
+        ),
+        struck_with(standbys.lose_standbys),
+        (9,),
+        seconds=35,
+    ),
+    Drill(
+        "cancel-sync-wait",
+        "no standby hears of commits, and the waits for one are cancelled",
+        Promise(
+            resumed=10.0,
+            failover=False,
+            also=("a commit whose wait was cut is told as unknown, never as done",),
+        ),
+        struck_with(standbys.cancel_the_wait),
+        (21,),
+        seconds=20,
+    ),
+    Drill(
+        "old-primary-returns",
+        "a primary dies with WAL that no standby has, and comes back when another leads",
+        Promise(seconds=26.0, failover=True, returned=60.0),
+        struck_by(standbys.return_of_the_old),
+        (22,),
+        seconds=50,
+    ),
+    Drill(
+        "stop-replay",
+        "a standby receives and does not apply",
+        Promise(
+            errors=0,
+            stall=2.0,
+            failover=False,
+            also=("it leaves the read endpoint and comes back",),
+        ),
+        struck_by(standbys.stop_replay),
+        (24,),
+        seconds=25,
+        needs=(THREE_MEMBERS,),
+    ),
+)
+
+_BACKUPS = (
+    Drill(
+        "fill-archive",
+        "the backup host takes no WAL (what receives it is frozen) while 80 MB are written",
+        Promise(
+            errors=0,
+            stall=5.0,
+            failover=False,
+            also=("WAL kept for it is bounded, and the check tells of it", "WAL arrives again"),
+        ),
+        struck_by(archive.fill_archive),
+        (18,),
+        seconds=40,
+        needs=(BACKUPS,),
+    ),
+    Drill(
+        "die-in-backup",
+        "kill -9 of everything that takes a backup, in the middle of it",
+        Promise(errors=0, stall=2.0, failover=False, also=("older backups bring all rows back",)),
+        struck_with(archive.cut_off_backup),
+        (26,),
+        seconds=45,
+        needs=(BACKUPS,),
+    ),
+    Drill(
+        "restore-across-failover",
+        "the primary killed, then a restore to a moment after the failover",
+        Promise(seconds=5.0, failover=True, also=("exactly the rows of that moment",)),
+        struck_by(archive.across_timelines),
+        (27,),
+        seconds=50,
+        needs=(BACKUPS,),
+    ),
+    Drill(
+        "lose-wal",
+        "a WAL segment behind the newest backup is gone from the archive",
+        Promise(errors=0, stall=2.0, failover=False, also=("a restore is refused, the gap named",)),
+        struck_by(archive.lose_segment),
+        (28,),
+        seconds=20,
+        needs=(BACKUPS,),
+    ),
+)
+
+_DAMAGE = (
+    Drill(
+        "damage-page",
+        "some bytes of a page changed on the disk of a standby",
+        Promise(
+            errors=0,
+            stall=2.0,
+            failover=False,
+            also=("the page is never given out", "the status tells of it"),
+        ),
+        struck_by(damage.damage_page),
+        (30,),
+        seconds=40,
+        needs=(THREE_MEMBERS,),
+    ),
+    Drill(
+        "diverged-standby",
+        "a standby promoted aside comes back, and the primary is killed",
+        Promise(seconds=30.0, failover=True, also=("the diverged standby is not promoted",)),
+        struck_by(damage.diverge),
+        (23,),
+        seconds=45,
+        needs=(THREE_MEMBERS,),
+    ),
+)
+
+_DISKS = (
+    Drill(
+        "fill-disk",
+        "the primary's disk, a small one of its own, is filled",
+        Promise(
+            seconds=20.0,
+            failover=True,
+            also=("no page is damaged", "the status tells that a member is away"),
+        ),
+        disks.on_a_small_disk(disks.fill),
+        (17,),
+        seconds=70,
+        needs=(ROOT, THREE_MEMBERS),
+    ),
+    Drill(
+        "clock-jump",
+        "the primary's clock jumps ten minutes forward, and then ten minutes behind",
+        Promise(errors=0, stall=2.0, failover=False),
+        clocks.RUN,
+        (20,),
+        seconds=70,
+        needs=(FAKETIME, THREE_MEMBERS),
+    ),
+    Drill(
+        "slow-disk",
+        "the primary's disk, one of its own, stands still for 1.5 s again and again for 20 s",
+        Promise(errors=0, stall=4.0, failover=False),
+        disks.on_a_small_disk(disks.stall),
+        (19,),
+        seconds=70,
+        needs=(ROOT, THREE_MEMBERS),
+    ),
+)
+
+_ALL = (
+    *_CRASHES, *_NODES, *_STANDBYS, *_PLANNED, *_DATA, *_BACKUPS, *_DAMAGE, *_DISKS,
+    *_PARTITIONS, *_ELECTION,
+)  # fmt: skip
 DRILLS: Mapping[str, Drill] = {drill.name: drill for drill in _ALL}
 
 
@@ -131,3 +360,20 @@ def find_drill(name: str) -> Drill:
     if name not in DRILLS:
         raise UsageError(f"there is no drill {name!r}", remedy=f"there are: {', '.join(DRILLS)}")
     return DRILLS[name]
+
+
+def choose_drills(
+    name: str, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
+) -> tuple[Drill, ...]:
+    """`name`, or for `all` those of `only` (all, if there are none) but not those of `without`.
+
+    Raises UsageError for a name that there is not.
+    """
+    for one in (*only, *without):
+        find_drill(one)
+    if name != "all":
+        if only or without:
+            raise UsageError("--only and --except choose among all", remedy="run `all` with them")
+        return (find_drill(name),)
+    chosen = [one for one in DRILLS.values() if not only or one.name in only]
+    return tuple(one for one in chosen if one.name not in without)

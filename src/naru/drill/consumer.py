@@ -134,8 +134,8 @@ def run_switched(name: str, promise: Promise, stage: Stage) -> DrillVerdict:
 def _run(
     name: str, promise: Promise, stage: Stage, strike_it: Callable[[Stage, Member], Struck]
 ) -> DrillVerdict:
-    with workload_on(stage, name) as workload:
-        scene = stage.scene(workload)
+    with workload_on(stage, name) as workload, stage.lead_watch() as leads:
+        scene = stage.scene(workload, leads)
         consumer = Consumer(scene.ledger, workload.settings.run)
         with _kept_slot(stage, scene.ledger.database), _following(consumer):
             since = time.time()

@@ -26,7 +26,10 @@ _PREPARE = """
         run text NOT NULL, id int8 NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
     CREATE INDEX IF NOT EXISTS entry_run_id ON naru_ledger.entry (run, id);
 """
-_GRANT = "GRANT USAGE ON SCHEMA naru_ledger TO {role}; GRANT INSERT ON naru_ledger.entry TO {role}"
+_GRANT = """
+    GRANT USAGE ON SCHEMA naru_ledger TO {role};
+    GRANT SELECT, INSERT ON naru_ledger.entry TO {role};
+"""
 INSERT = "INSERT INTO naru_ledger.entry (run, id) VALUES (%(run)s, %(id)s)"
 _ENTRIES = "SELECT id, count(*) FROM naru_ledger.entry WHERE run = %s GROUP BY id ORDER BY id"
 _FETCH = 5000

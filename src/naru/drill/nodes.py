@@ -24,13 +24,11 @@ _STOP_SECONDS = 30.0
 def strike_node(stage: Stage, primary: Member) -> Struck:
     """kill -9 of Patroni and PostgreSQL together; both stay away until another member leads."""
     name, postmaster = primary.name, primary.pid or 0
-    stage.ground.kill(name)
-    stage.service.kill_postmaster(name)
-    _keep_away(stage, name)
+    lose(stage, name)
     return Struck(
         f"kill -9 of Patroni and PostgreSQL of {name}",
         until=another_leads(stage, name),
-        heal=lambda: stage.ground.start(name),
+        heal=stage.wounds.heal,
         passed=lambda status: has_returned(status, name, postmaster),
     )
 
@@ -48,13 +46,22 @@ def strike_patroni(stage: Stage, primary: Member) -> Struck:
 def freeze_primary(stage: Stage, primary: Member) -> Struck:
     """SIGSTOP of all PostgreSQL processes of the primary, until another member leads."""
     frozen = postgres_processes(primary)
+    stage.wounds.note("frozen")
     _signal(frozen, signal.SIGSTOP)
     return Struck(
         f"SIGSTOP of {len(frozen)} processes of PostgreSQL at {primary.name}",
         until=another_leads(stage, primary.name),
-        heal=lambda: _signal(frozen, signal.SIGCONT),
+        heal=stage.wounds.heal,
         passed=lambda status: status.primary is not None and status.primary.name != primary.name,
     )
+
+
+def lose(stage: Stage, name: str) -> None:
+    """kill -9 of a member's Patroni and PostgreSQL together; it stays away until it is healed."""
+    stage.wounds.note("away", name)
+    stage.ground.kill(name)
+    stage.service.kill_postmaster(name)
+    keep_away(stage, name)
 
 
 def another_leads(stage: Stage, name: str) -> Callable[[], bool]:
@@ -75,7 +82,7 @@ def postgres_processes(member: Member) -> list[int]:
     return [member.pid, *children]
 
 
-def _keep_away(stage: Stage, name: str) -> None:
+def keep_away(stage: Stage, name: str) -> None:
     """The supervisor would start it again at once, as it should: stop it, whatever state it
     is in just now."""
 

@@ -35,6 +35,8 @@ class WorkloadSettings:
     business: Business = LEDGER_ALONE
     seconds: float = LONGEST_SECONDS
     """It ends by itself after this, should nobody stop it."""
+    readers: Mapping[str, Dsn] = field(default_factory=dict)
+    """Endpoints to read at beside, by name, as the same role; see `naru.drill.reads`."""
 
     def check(self) -> None:
         """Raise UsageError for what cannot be run."""
@@ -43,14 +45,16 @@ class WorkloadSettings:
 
     def save(self, folder: Path) -> None:
         """Write them to `folder`; a password goes into a passfile of its own there."""
-        dsn = self.dsn
-        if password := dsn.parameters.get("password"):
-            passfile = folder / PASSFILE
+        passfile = folder / PASSFILE
+        if password := self.dsn.parameters.get("password"):
             word = password.replace("\\", "\\\\").replace(":", "\\:")
             write_atomically(passfile, f"*:*:*:*:{word}\n", mode=0o600)
-            dsn = dsn.with_(password=None, passfile=str(passfile))
         document = {
-            "dsn": dict(dsn.parameters),
+            "dsn": dict(_without_password(self.dsn, passfile).parameters),
+            "readers": {
+                name: dict(_without_password(one, passfile).parameters)
+                for name, one in self.readers.items()
+            },
             "run": self.run,
             "clients": self.clients,
             "rate": self.rate,
@@ -73,7 +77,14 @@ class WorkloadSettings:
             document["rate"],
             Business.from_json(document["business"]),
             document["seconds"],
+            {name: Dsn(one) for name, one in document["readers"].items()},
         )
+
+
+def _without_password(dsn: Dsn, passfile: Path) -> Dsn:
+    if "password" not in dsn.parameters:
+        return dsn
+    return dsn.with_(password=None, passfile=str(passfile))
 
 
 @dataclass(frozen=True)

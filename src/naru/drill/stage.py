@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from naru.drill.business import LEDGER_ALONE, Business
+from naru.drill.cures import cures_on
 from naru.drill.keep import keep_series
+from naru.drill.leads import LeadWatch
 from naru.drill.ledger import clean, prepare
+from naru.drill.reads import READS, WRITES
 from naru.drill.settings import WorkloadSettings
 from naru.drill.strike import Scene
 from naru.drill.workload import Workload
+from naru.drill.wounds import Wounds
 from naru.errors import RefusedError
 from naru.ground import Ground
 from naru.journal import Run
@@ -36,10 +40,21 @@ class Stage:
     clients: int = 8
     rate: float = 250.0
 
-    def scene(self, workload: Workload) -> Scene:
+    @property
+    def wounds(self) -> Wounds:
+        """What drills have done to this environment and not undone yet."""
+        return Wounds(self.ground.folder, cures_on(self))
+
+    def scene(self, workload: Workload, leads: LeadWatch | None = None) -> Scene:
         """What a fault is measured on."""
         database = self.pool.pooler.observe(workload.settings.dsn.database).dbname
-        return Scene(self.service, workload, self.service.writer(database), self.run, self.observer)
+        owner = self.service.writer(database)
+        return Scene(self.service, workload, owner, self.run, self.observer, leads)
+
+    def lead_watch(self) -> LeadWatch:
+        """Watches who leads, while its block lasts."""
+        names = [node.name for node in self.service.layout.nodes]
+        return LeadWatch({name: self.service.member(name, "postgres") for name in names})
 
 
 @contextmanager
@@ -53,7 +68,8 @@ def workload_on(stage: Stage, name: str, business: Business = LEDGER_ALONE) -> I
     stage.pool.up()
     stage.pool.sync_users(stage.service.writer("postgres"))
     stage.pool.remember(service.user, stage.service.password)
-    owner = stage.service.writer(_dbname_at_the_service(stage))
+    database = _dbname_at_the_service(stage)
+    owner = stage.service.writer(database)
     made = prepare(owner, service.user)
     workload = Workload.start(
         _folder(stage.ground.folder, name),
@@ -63,6 +79,10 @@ def workload_on(stage: Stage, name: str, business: Business = LEDGER_ALONE) -> I
             clients=stage.clients,
             rate=stage.rate,
             business=business,
+            readers={
+                WRITES: owner.with_(user=service.user),
+                READS: stage.service.reader(database).with_(user=service.user),
+            },
         ),
     )
     try:

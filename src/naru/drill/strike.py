@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 from naru.drill.gaps import Gap, commits_within
 from naru.drill.keep import keep_commits
+from naru.drill.leads import LeadWatch
 from naru.drill.ledger import LedgerVerdict
+from naru.drill.reads import read_figures
 from naru.drill.verdict import DrillVerdict, FaultFacts, Promise, decide
 from naru.drill.workload import Workload
 from naru.errors import DeadlineError, NaruError, RefusedError
@@ -48,6 +50,7 @@ class Scene:
     """Reaches the workload's database for writing, wherever the primary is."""
     run: Run | None = None
     observer: Observer = SILENT
+    leads: LeadWatch | None = None
 
 
 def always(_: ServiceStatus) -> bool:
@@ -70,6 +73,12 @@ class Struck:
     findings: Callable[[], tuple[str, ...]] = tuple
     """What else did not hold, asked when all is over."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    healed_at: float | None = None
+    """When the fault ended, where the strike ended it itself."""
+    at: float | None = None
+    """When it really struck, where the strike had something to prepare."""
+    until_again: float | None = None
+    """Until when the recovery is looked at, where much else is done after it."""
 
 
 def measure(
@@ -91,6 +100,7 @@ def measure(
     before = scene.service.primary()
     struck_at = time.time()
     struck = strike(before)
+    struck_at = struck.at or struck_at
     scene.observer.note(struck.what)
     _note(scene.run, kind, struck.what, at=struck_at)
     healed_at = _endure(struck)
@@ -165,7 +175,7 @@ def _endure(struck: Struck) -> float | None:
     finally:
         if struck.heal is not None:
             struck.heal()
-    return None if struck.heal is None else time.time()
+    return struck.healed_at if struck.heal is None else time.time()
 
 
 def _wait_until_whole(scene: Scene, struck: Struck) -> float | None:
@@ -192,13 +202,14 @@ def _facts(
     since, struck_at, healed_at, whole_at = times
     end = time.time()
     workload, folder = scene.workload, scene.workload.folder
-    silence = workload.longest_gap(struck_at, end)
+    until = struck.until_again or end
+    silence = workload.longest_gap(struck_at, until)
     primary = scene.service.status().primary
     return FaultFacts(
         struck_at=struck_at,
         commits_before=sum(1 for _ in commits_within(folder, struck_at - 1, struck_at)),
         silence=silence,
-        first_commit=recovery(folder, struck_at, end, silence),
+        first_commit=recovery(folder, struck_at, until, silence),
         client_errors=workload.errors_within(struck_at, end),
         primary_before=before.name,
         primary_after=primary.name if primary else None,
@@ -207,6 +218,8 @@ def _facts(
         healed_at=healed_at,
         findings=struck.findings(),
         details=struck.details,
+        reads=read_figures(folder, struck_at, end),
+        leads=scene.leads.leads() if scene.leads else (),
     )
 
 

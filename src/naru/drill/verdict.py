@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from naru.drill.gaps import Gap
+from naru.drill.leads import Lead, overlap_seconds
 from naru.drill.ledger import LedgerVerdict
+from naru.drill.reads import READS, WRITES, ReadFigures
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,10 @@ class Promise:
     """Whether another member leads afterwards."""
     returned: float | None = None
     """Seconds from the end of the fault until every member is in its place."""
+    resumed: float | None = None
+    """Seconds from the end of the fault until writes are acknowledged again."""
+    also: tuple[str, ...] = ()
+    """What else is promised, in words; the drill's findings tell what of it did not hold."""
 
     def __str__(self) -> str:
         parts = []
@@ -38,7 +44,9 @@ class Promise:
             parts.append("another primary" if self.failover else "no failover")
         if self.returned is not None:
             parts.append(f"all members back {self.returned:g} s after the fault ends")
-        return ", ".join([*parts, "nothing lost, nothing duplicated"])
+        if self.resumed is not None:
+            parts.append(f"writes again within {self.resumed:g} s of the fault's end")
+        return ", ".join([*parts, *self.also, "nothing lost, nothing duplicated"])
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,9 @@ class FaultFacts:
     """What else did not hold, in words."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Figures of this drill alone."""
+    reads: Mapping[str, ReadFigures] = field(default_factory=dict)
+    """By endpoint; empty when nothing was read."""
+    leads: tuple[Lead, ...] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -77,6 +88,13 @@ class FaultFacts:
         if self.whole_at is None or self.healed_at is None:
             return None
         return max(0.0, self.whole_at - self.healed_at)
+
+    @property
+    def resumed_after(self) -> float | None:
+        """From the end of the fault until writes worked again."""
+        if self.first_commit is None or self.healed_at is None:
+            return None
+        return max(0.0, self.first_commit - self.healed_at)
 
 
 @dataclass(frozen=True)
@@ -107,6 +125,16 @@ class DrillVerdict:
     """Ids in the ledger of what was lost, duplicated or phantom."""
     returned_after_seconds: float | None = None
     """From the end of the fault until every member was in its place."""
+    resumed_after_seconds: float | None = None
+    """From the end of the fault until writes were acknowledged again, where that is promised."""
+    reads: Mapping[str, Any] = field(default_factory=dict)
+    """By endpoint, `writes` and `reads`: answered, failed, missed, again_seconds …"""
+    stale_reads: int | None = None
+    """Answers of the endpoint for writes that lacked an acknowledged row; None: not read."""
+    leads: tuple[Mapping[str, Any], ...] = ()
+    """Who answered as primary, from when to when, in seconds from the fault."""
+    two_primaries_seconds: float | None = None
+    """For how long two answered so at once. Only one of them can have acknowledged anything."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Figures of this drill alone."""
 
@@ -142,8 +170,19 @@ def decide(drill: str, promise: Promise, facts: FaultFacts) -> DrillVerdict:
         primary_after=facts.primary_after,
         examples=ledger.examples if ledger else {},
         returned_after_seconds=_rounded(facts.returned_after),
+        resumed_after_seconds=_rounded(facts.resumed_after) if promise.resumed else None,
+        reads={name: one.to_json() for name, one in facts.reads.items()},
+        stale_reads=facts.reads[WRITES].missed if WRITES in facts.reads else None,
+        leads=tuple(one.to_json(facts.struck_at) for one in facts.leads),
+        two_primaries_seconds=overlap_seconds(facts.leads) if facts.leads else None,
         details=facts.details,
     )
+
+
+def not_run(drill: str, promise: Promise, why: str) -> DrillVerdict:
+    """The outcome of a drill that was stopped by an error: nothing was measured."""
+    nothing = FaultFacts(0.0, 0, None, None, 0, "", None, None, None)
+    return replace(decide(drill, promise, nothing), broken=(f"it could not be run: {why}",))
 
 
 def _broken(promise: Promise, facts: FaultFacts) -> list[str]:
@@ -158,6 +197,7 @@ def _broken(promise: Promise, facts: FaultFacts) -> list[str]:
     if promise.failover is not None:
         found += _wrong_lead(facts, moved=promise.failover)
     found += facts.findings
+    found += _unread(facts)
     if facts.ledger is None:
         return [*found, "the ledger could not be read"]
     for count, what in (
@@ -187,10 +227,27 @@ def _slow(promise: Promise, facts: FaultFacts) -> list[str]:
                 f"nothing was acknowledged for {facts.silence.ms / 1000:.2f} s,"
                 f" not {promise.stall:g} s"
             )
+    if promise.resumed is not None and (
+        facts.resumed_after is None or facts.resumed_after > promise.resumed
+    ):
+        took = "did not work again" if facts.resumed_after is None else "worked again"
+        after = "" if facts.resumed_after is None else f" {facts.resumed_after:.1f} s after it"
+        found.append(f"once the fault was over, writes {took}{after}, not {promise.resumed:g} s")
     if promise.returned is not None and facts.whole_at is not None:
-        after = facts.returned_after
-        if after is None or after > promise.returned:
-            found.append(f"members were back after {after or 0:.1f} s, not {promise.returned:g} s")
+        back = facts.returned_after
+        if back is None or back > promise.returned:
+            found.append(f"members were back after {back or 0:.1f} s, not {promise.returned:g} s")
+    return found
+
+
+def _unread(facts: FaultFacts) -> list[str]:
+    found = [
+        f"reads at the endpoint for {name} were not answered again while the drill waited"
+        for name in (WRITES, READS)
+        if name in facts.reads and facts.reads[name].again_seconds is None
+    ]
+    if WRITES in facts.reads and (stale := facts.reads[WRITES].missed):
+        found.append(f"{stale} reads of the primary lacked an acknowledged row")
     return found
 
 

@@ -22,7 +22,7 @@ from naru.ground.hosts import (
 from naru.ground.loopback import Loopback, open_ground
 from naru.ground.model import Ground, GroundStatus, HostStatus, PortStatus, Program, ProgramStatus
 from naru.ground.processes import MARK as ENVIRONMENT_MARK
-from naru.ground.processes import clear_stale_pid_file
+from naru.ground.processes import clear_stale_pid_file, processes_of
 from naru.ground.secrets import Secrets
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "hosts_of",
     "member_hosts",
     "open_ground",
+    "processes_of",
     "restored_hosts",
     "state_folder",
 ]

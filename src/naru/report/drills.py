@@ -18,8 +18,8 @@ from naru.system import write_atomically
 from naru.system.units import human_count, human_ms, human_seconds
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-_HEADS = ("drill", "runs", "writes again", "longest silence", "all back", "errors",
-          "acknowledged", "lost", "twice")  # fmt: skip
+_HEADS = ("drill", "runs", "writes again", "reads again", "longest silence", "all back",
+          "errors", "acknowledged", "lost", "twice", "stale")  # fmt: skip
 _BAR = 120.0
 """Width of the longest bar of silence, in pixels."""
 
@@ -31,7 +31,10 @@ _METHOD = (
     " what was acknowledged. Then something is broken. Afterwards every note is looked up: an"
     " acknowledged transaction that is missing was lost, one that is there more than once was"
     " duplicated. The longest silence is the longest time between two acknowledged commits of all"
-    " clients together. That nothing is lost and nothing duplicated is promised by each."
+    " clients together. Beside them, readers at the endpoints for writes and for reads look for"
+    " rows that were acknowledged before: one that the primary's endpoint does not show is a"
+    " stale read. That nothing is lost, nothing duplicated and no such read stale is promised by"
+    " each."
 )
 
 
@@ -49,27 +52,43 @@ class _Series:
     def values(self, key: str) -> list[float]:
         return [one[key] for one in self.runs if one[key] is not None]
 
+    @property
+    def reads_again(self) -> list[float]:
+        """Of each run, the later of the two endpoints; 0 where reads went on."""
+        answers = [[end["again_seconds"] for end in one.get("reads", {}).values()]
+                   for one in self.runs]  # fmt: skip
+        return [max(one) for one in answers if one and None not in one]
+
     def total(self, key: str) -> int | None:
         """The sum; None if one run could not tell."""
-        counts = [one[key] for one in self.runs]
+        counts: list[Any] = [one.get(key) for one in self.runs]
         return None if None in counts else sum(counts)
 
 
-def write_drills(title: str, verdicts: Sequence[Mapping[str, Any]], folder: Path) -> Path:
-    """Write drills.html and drills.json of `verdicts` (as `naru drill run --json` gives them).
+def write_drills(
+    title: str,
+    verdicts: Sequence[Mapping[str, Any]],
+    path: Path,
+    left_out: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a page and a JSON file of `verdicts` (as `naru drill run --json` gives them).
 
-    A drill may be among them several times. Returns the path of the page. Makes the folder
-    if it is missing.
+    `path` is the page, if it ends in .html, else a folder for drills.html; the JSON file lies
+    beside it. A drill may be among the verdicts several times; `left_out` says why others are
+    not. Returns the path of the page. Makes the folder if it is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"title": title, "drills": list(verdicts)}, indent=2, ensure_ascii=False)
-    write_atomically(folder / "drills.json", text + "\n")
-    page = folder / "drills.html"
-    write_atomically(page, render_drills(title, verdicts))
+    page = path if path.suffix == ".html" else path / "drills.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    document = {"title": title, "drills": list(verdicts), "left_out": dict(left_out or {})}
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    write_atomically(page.with_suffix(".json"), text + "\n")
+    write_atomically(page, render_drills(title, verdicts, left_out))
     return page
 
 
-def render_drills(title: str, verdicts: Sequence[Mapping[str, Any]]) -> str:
+def render_drills(
+    title: str, verdicts: Sequence[Mapping[str, Any]], left_out: Mapping[str, str] | None = None
+) -> str:
     """The whole page as HTML; it stands alone."""
     style = (files("naru.report") / "page.css").read_text(encoding="utf-8")
     head = tag(
@@ -79,14 +98,17 @@ def render_drills(title: str, verdicts: Sequence[Mapping[str, Any]]) -> str:
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title), tag("style", Markup(style)),
     )  # fmt: skip
-    body = tag("body", tag("main", *_body(title, verdicts)))
+    body = tag("body", tag("main", *_body(title, verdicts, left_out or {})))
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _body(title: str, verdicts: Sequence[Mapping[str, Any]]) -> list[Markup]:
+def _body(
+    title: str, verdicts: Sequence[Mapping[str, Any]], left_out: Mapping[str, str]
+) -> list[Markup]:
     names = list(dict.fromkeys(one["drill"] for one in verdicts))
     series = [_Series(n, [one for one in verdicts if one["drill"] == n]) for n in names]
     broken = [one for one in verdicts if not one["kept"]]
+    led = [one for one in verdicts if one.get("leads")]
     return [
         tag("header", tag("h1", title), tag("p", _when(verdicts), class_="when")),
         _verdict(verdicts, broken),
@@ -96,6 +118,9 @@ def _body(title: str, verdicts: Sequence[Mapping[str, Any]]) -> list[Markup]:
             tag("div", _table(series), class_="scroll"),
         ),
         *([tag("section", tag("h2", "What broke"), *map(_what_broke, broken))] if broken else []),
+        *([tag("section", tag("h2", "Who led"), _LEADS, *map(_who_led, led))] if led else []),
+        *([tag("section", tag("h2", "Left out"), *map(_left_out, left_out.items()))]
+          if left_out else []),
         tag("footer", f"Naru {naru.__version__}. The same figures for programs: drills.json."),
     ]  # fmt: skip
 
@@ -153,12 +178,14 @@ def _row(one: _Series, longest: float) -> Markup:
     cells: list[tuple[Child, ...]] = [
         (f"{kept} of {len(one.runs)} held",),
         (_spread(one.values("seconds"), human_seconds),),
+        (_spread(one.reads_again, human_seconds),),
         (_spread(silence, human_ms), _bar(max(silence), longest) if silence else None),
         (_spread(one.values("whole_after_seconds"), human_seconds),),
         (_count(one.total("client_errors")),),
         (_count(one.total("acknowledged")),),
         (_count(one.total("lost")),),
         (_count(one.total("duplicated")),),
+        (_count(one.total("stale_reads")),),
     ]
     return tag(
         "tr", tag("th", one.name, promise, scope="row"),
@@ -191,6 +218,25 @@ def _what_broke(one: Mapping[str, Any]) -> Markup:
         "div", tag("dt", f"{one['drill']}, {when}"),
         tag("dd", f"{'; '.join(one['broken'])} (primary {lead})"), class_="fact",
     )  # fmt: skip
+
+
+_LEADS = Markup(
+    '<p class="lead">Every member was asked four times a second whether it leads; seconds count'
+    " from the fault. Where two answered so at once, only the one that a standby followed can"
+    " have acknowledged anything.</p>"
+)
+
+
+def _who_led(one: Mapping[str, Any]) -> Markup:
+    spans = [f"{lead['member']} {lead['from_seconds']:+.1f} to {lead['to_seconds']:+.1f} s"
+             for lead in one["leads"]]  # fmt: skip
+    both = one.get("two_primaries_seconds")
+    twice = f" (two answered as primary for {both:g} s)" if both else ""
+    return tag("div", tag("dt", one["drill"]), tag("dd", "; ".join(spans) + twice), class_="fact")
+
+
+def _left_out(one: tuple[str, str]) -> Markup:
+    return tag("div", tag("dt", one[0]), tag("dd", one[1]), class_="fact")
 
 
 def _count(value: int | None) -> str:

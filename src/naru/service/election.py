@@ -35,6 +35,17 @@ def restore_keys(
             _call(layout, "put", {"key": _coded(key), "value": _coded(value)})
 
 
+def known_names(layout: Layout) -> frozenset[str]:
+    """The cluster's keys without what they all begin with: `leader`, `members/NAME` …"""
+    prefix = _prefix(layout)
+    return frozenset(key.removeprefix(prefix) for key in read_keys(layout))
+
+
+def leader_of(layout: Layout) -> str | None:
+    """Who holds the lead in the store; None when nobody does."""
+    return read_keys(layout).get(f"{_prefix(layout)}leader")
+
+
 def _prefix(layout: Layout) -> str:
     return f"{NAMESPACE}{layout.cluster}/"
 
