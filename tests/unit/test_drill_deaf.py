@@ -41,13 +41,18 @@ def answer(line: socket.socket) -> None:
             line.sendall(words)
 
 
-def call(port: int, source: str) -> socket.socket:
-    return socket.create_connection((HERE, port), 0.5, (source, 0))
+def call(port: int, source: str, seconds: float = 20) -> socket.socket:
+    return socket.create_connection((HERE, port), seconds, (source, 0))
 
 
 def test_packets_of_one_caller_are_lost_and_come_through_once_it_is_healed() -> None:
     own = [os.getpid()]
     with echo() as port, call(port, ONE) as one, call(port, OTHER) as other:
+        for line in (one, other):
+            line.settimeout(20)
+            line.sendall(b"hello")
+            assert line.recv(10) == b"hello", "it has been accepted"
+        one.settimeout(0.5)
         deaf.refuse(own, port, [ONE])
         cut = deaf.deafen(own, lambda line: line.peer is not None and line.peer[0] == ONE)
         assert cut == 1
@@ -57,11 +62,11 @@ def test_packets_of_one_caller_are_lost_and_come_through_once_it_is_healed() -> 
         with pytest.raises(TimeoutError):
             one.recv(10)
         with pytest.raises(TimeoutError):
-            call(port, ONE)
+            call(port, ONE, 0.5)
         with call(port, OTHER):
             pass
         deaf.hear(own)
-        one.settimeout(10)
+        one.settimeout(20)
         assert one.recv(10) == b"lost"
         with call(port, ONE):
             pass
