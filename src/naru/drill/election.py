@@ -14,7 +14,7 @@ from naru.drill.standbys import others
 from naru.drill.strike import Struck
 from naru.drill.workload import Workload
 from naru.postgres import connect, fetch_value
-from naru.service import Member, read_keys
+from naru.service import Member, read_keys, rejoin_election
 from naru.service.switchover import DEAF_SECONDS
 
 FREEZE_SECONDS = 18.0
@@ -92,7 +92,7 @@ def wipe(stage: Stage, primary: Member) -> Struck:
         shutil.rmtree(one.data / "member")
     stage.wounds.heal()
     time.sleep(AWAY_SECONDS)
-    stage.service.rejoin_election()
+    rejoin_election(stage.ground, layout, primary.name)
     healed_at = time.time()
 
     def findings() -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from naru.service.in_force import Setting, settings_of
 from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Node
 from naru.service.observing import what_is_wanted, what_there_is
 from naru.service.protection import Protection, ProtectionFacts, judge
+from naru.service.rejoin import rejoin_election
 from naru.service.restart import Restarted, RestartPlan, plan_restart, restart
 from naru.service.standalone import Standalone
 from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
@@ -87,6 +88,7 @@ __all__ = [
     "read_clusters",
     "read_keys",
     "read_storage",
+    "rejoin_election",
     "restart",
     "restore_keys",
     "settings_of",

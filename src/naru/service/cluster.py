@@ -17,20 +17,19 @@ from naru.postgres import Dsn, Installation, connect, fetch_value, find_installa
 from naru.service import haproxy, rest, storage
 from naru.service.accounts import create_database_and_user
 from naru.service.clusters import read_clusters
-from naru.service.election import known_names, leader_of, restore_keys
+from naru.service.election import restore_keys
 from naru.service.layout import REST_USER, SUPERUSER, Layout, Node, data_version, layout_of
 from naru.service.parts import HAPROXY, STATS_SOCKET, Parts
 from naru.service.status import Member, ServiceStatus, is_primary, observe, postmaster_pid
 from naru.service.storage import Storage, place_storage_guard, read_storage
 from naru.spec import Spec
-from naru.system import SILENT, Observer, wait_until
+from naru.system import SILENT, Observer
 
 # Before 17 Patroni copies a slot; it can be used once the primary holds back what it needs.
 _COPIED_SLOT = """
 SELECT catalog_xmin IS NOT NULL AND confirmed_flush_lsn IS NOT NULL
 FROM pg_replication_slots WHERE slot_name = %s
 """
-REJOIN_SECONDS = 30
 _SYNCED_SLOT = """
 SELECT synced AND NOT temporary AND invalidation_reason IS NULL
 FROM pg_replication_slots WHERE slot_name = %s
@@ -261,30 +260,6 @@ class Service:
             user=REST_USER, password=self._ground.secrets.password("service-rest"),
             seconds=seconds,
         )  # fmt: skip
-
-    def rejoin_election(self) -> None:
-        """Have every Patroni meet an election whose store was emptied; servers run on.
-
-        Patroni takes an etcd that is younger than the one it knew for a stale node, and never
-        speaks to it again until it is started anew. The primary's must be first: to the store
-        a standby that comes before it looks like the only member there is.
-        """
-        leading = self.primary().name
-        others = [node.name for node in self.layout.nodes if node.name != leading]
-        for name in (leading, *others):
-            before = self._ground.kill(name)
-            wait_until(
-                lambda name=name, before=before: self._has_joined(name, before),  # type: ignore[misc]
-                f"Patroni of {name} to be back in the election",
-                REJOIN_SECONDS,
-            )
-            wait_until(
-                lambda: leader_of(self.layout) == leading, f"{leading} to lead", REJOIN_SECONDS
-            )
-
-    def _has_joined(self, name: str, before: int) -> bool:
-        running = self._ground.pid(name) not in {None, before}
-        return running and f"members/{name}" in known_names(self.layout)
 
     def slot_survives(self, slot: str) -> bool:
         """True when every standby has the failover slot `slot` so that a failover keeps it.
