@@ -56,6 +56,22 @@ def test_clients_go_on_with_one_primary_when_naru_dies_in_a_switchover(stage: St
     assert not stage.pool.pooler.observe(stage.spec.service.database).paused
 
 
+def test_a_drill_undoes_what_a_killed_one_left_and_a_cancelled_wait_is_told_as_unknown(
+    stage: Stage,
+) -> None:
+    settle(stage)
+    away = next(one.name for one in stage.service.status().members if one.role != "primary")
+    stage.wounds.note("away", away)
+    stage.ground.stop(away)
+    verdict = find_drill("cancel-sync-wait").run(stage)
+    assert verdict.kept, verdict.broken
+    assert verdict.details["told_as_unknown"] > 0
+    assert (verdict.lost, verdict.stale_reads) == (0, 0)
+    assert verdict.reads["reads"]["answered"] > 0
+    assert [lead["member"] for lead in verdict.leads] == [verdict.primary_before]
+    assert stage.wounds.open() == ()
+
+
 def test_a_transaction_that_does_not_end_stops_the_switchover_and_nothing_has_changed(
     stage: Stage,
 ) -> None:
