@@ -110,6 +110,7 @@ HAPROXY = {
     "mode": "PostgreSQL's protocol is passed on as it is",
     "retries": "a session that a node refuses is tried again",
     "option redispatch": "at another node, at once",
+    "source": "nodes see sessions come from the endpoint, and can tell them from others",
     "option clitcpka": "dead clients are noticed",
     "option srvtcpka": "dead servers are noticed",
     "timeout connect": "to a node that is up, it takes no time",
