@@ -108,6 +108,12 @@ def lines(seen: ReplicationLag, level: str) -> list[str]:
     def shown(value: float | None) -> str:
         return "unknown" if value is None else human_seconds(value)
 
+    if level == "unknown":
+        why = "" if seen.tables else ", and no table has an updated_at"
+        return [
+            f"unknown: there is no replication to measure{why}",
+            *(f"table {table.table}: {table.reason or 'unknown'}" for table in seen.tables),
+        ]
     size = "no replication" if seen.bytes is None else human_bytes(seen.bytes)
     found = [f"{level}: {shown(seen.seconds)} behind, {size}"]
     for one in seen.channels:

@@ -182,6 +182,9 @@ def _channel(
     confirmed, end, restart, wal_status, active, delay, idle = facts
     behind, held = (Lsn.parse(end) - Lsn.parse(at) if at else 0 for at in (confirmed, restart))
     seconds = delay if active else idle
+    if active and behind <= 0 and delay is not None:
+        # The server shows the last delay for a while after there is nothing left to apply.
+        seconds = 0.0
     return ChannelLag(
         slot, origin, enabled, active, max(0, behind), seconds, max(0, held), wal_status, errors
     )
