@@ -53,3 +53,12 @@ def test_a_lag_in_words_names_every_slot_and_table() -> None:
 
 def test_a_chart_fills_its_columns_from_below() -> None:
     assert chart([0, 1, 2, 4], 2, 4) == ["   █", " ▄██"]
+
+
+def test_what_nobody_can_tell_is_said_in_words() -> None:
+    assert lines(ReplicationLag((), ()), "unknown") == [
+        "unknown: there is no replication to measure, and no table has an updated_at"
+    ]
+    blind = TableLag("public.users", None, None, None, "not permitted")
+    said = lines(ReplicationLag((), (blind,)), "unknown")
+    assert said[1] == "table public.users: not permitted"

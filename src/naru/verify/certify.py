@@ -10,7 +10,7 @@ from naru.verify.verdict import RowDifference, TableVerdict, Verdict, moment
 
 _HASHES = {
     "record": "64-bit hashes of all values of a row by the server's own hash functions"
-    " (hash_record_extended for those without one), combined so that each changes the whole, summed",
+    " (hash_record_extended for those without one), combined so that each counts, summed",
     "text": "64-bit hashtextextended of the row's text, summed",
     "md5": "the first 64 bits of md5 of the row's text, summed",
 }
