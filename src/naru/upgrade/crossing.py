@@ -40,8 +40,10 @@ def cross_all(
     verify: bool,
     jobs: int,
     after: Callable[[], None],
+    keep: Callable[[Crossed], None],
 ) -> tuple[Crossed, ...]:
-    """Move what is not at `to` yet; `after` is called when the last one's clients go on.
+    """Move what is not at `to` yet; `after` is called when the last one's clients go on, and
+    `keep` hears of each that has moved, also when a later one fails.
 
     Raises RefusedError with every gate that is shut before any of them moves; one that
     fails leaves itself and those after it where they are, and the others moved.
@@ -58,6 +60,9 @@ def cross_all(
             after()
         finally:
             wait([one for _, one in begun])
+            for database, one in begun:
+                if one.exception() is None:
+                    keep(Crossed(database, one.result()))
     return tuple(Crossed(database, one.result()) for database, one in begun)
 
 

@@ -25,7 +25,7 @@ from naru.migrate import (
 )
 from naru.postgres import connect, fetch_all
 from naru.service import Clusters, Service
-from naru.system import SILENT, Observer
+from naru.system import SILENT, Observer, step
 from naru.upgrade.crossing import Crossed, cross_all
 from naru.upgrade.plan import MAINTENANCE
 from naru.upgrade.sides import End, Sides, begin, open_upgrade
@@ -150,12 +150,10 @@ class Upgrade:
         try:
             self._crossed = cross_all(
                 sides, to, self._limits, self._observer,
-                verify=verify, jobs=self._jobs, after=lambda: self._lead(to),
+                verify=verify, jobs=self._jobs, after=lambda: self._lead(to), keep=self._keep,
             )  # fmt: skip
         finally:
             sides.point_pool(sides.service_address, only_from=(sides.own_address(sides.live),))
-        for one in self._crossed:
-            self._keep(one)
 
     def _keep(self, one: Crossed) -> None:
         run, crossing = self._run, one.crossing
@@ -209,8 +207,10 @@ class Upgrade:
         sides = self.sides
         self._run.remember("ending", how)
         with sides.held():
+            # Every time: `naru up` has started it again, if it was run in between.
+            with step(self._observer, f"the {gone} cluster stops"):
+                sides.service(gone).stop_members()
             self._perform(
-                Step(f"{how} stop", f"the {gone} cluster stops", lambda: self._stop(gone)),
                 *(
                     Step(f"{how} {one}", f"{how} {one}", self._closing(one, how))
                     for one in sides.databases
@@ -220,9 +220,6 @@ class Upgrade:
                 Step(f"{how} remove", f"the {gone} cluster's data", sides.service(gone).take_away),
             )
         self._run.end("finished" if how == "finish" else "aborted")
-
-    def _stop(self, gone: End) -> None:
-        self.sides.service(gone).stop_members()
 
     def _closing(self, database: str, how: str) -> Callable[[], None]:
         def act() -> None:
