@@ -52,8 +52,8 @@ class Consumer:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self.seen: set[int] = set()
 
-    def prepare(self) -> None:
-        """Make the publication and the slot."""
+    def publish(self) -> None:
+        """Make the publication: before the slot, which cannot decode what is older than it."""
         with connect(self._server, purpose="consumer") as connection:
             self._forget(connection)
             connection.execute(
@@ -61,6 +61,10 @@ class Consumer:
                     sql.Identifier(SLOT)
                 )
             )
+
+    def begin(self) -> None:
+        """Make the slot, if nobody else does, and follow."""
+        with connect(self._server, purpose="consumer") as connection:
             if connection.info.server_version >= 170000:
                 connection.execute(_CREATE, [SLOT])
         self._thread.start()
@@ -137,6 +141,7 @@ def _run(
     with workload_on(stage, name) as workload, stage.lead_watch() as leads:
         scene = stage.scene(workload, leads)
         consumer = Consumer(scene.ledger, workload.settings.run)
+        consumer.publish()
         with _kept_slot(stage, scene.ledger.database), _following(consumer):
             since = time.time()
             wait_until(
@@ -152,7 +157,7 @@ def _run(
 
 @contextlib.contextmanager
 def _following(consumer: Consumer) -> Iterator[None]:
-    consumer.prepare()
+    consumer.begin()
     try:
         yield
     finally:
