@@ -21,13 +21,14 @@ from naru.drill.verdict import DrillVerdict, Promise
 from naru.drill.workload import Workload
 from naru.errors import DeadlineError, NaruError
 from naru.postgres import Connection, Dsn, connect, fetch_all, fetch_value
-from naru.service import Member
+from naru.service import Member, Service
 from naru.service.restart import settled
 from naru.system import wait_until
 
 SLOT = "naru_drill_consumer"
 KEPT_SECONDS = 60.0
 CAUGHT_UP_SECONDS = 60.0
+_QUIET_LOOKS = 3
 
 _CREATE = "SELECT pg_create_logical_replication_slot(%s, 'pgoutput', false, false, true)"
 _DROP = """
@@ -178,6 +179,7 @@ def _kept_slot(stage: Stage, database: str) -> Iterator[None]:
             service.primary().name, "PATCH", "/config", {"slots": {SLOT: slot}}, seconds=10
         )
 
+    _drop_everywhere(service)
     tell({"type": "logical", "database": database, "plugin": "pgoutput"})
     try:
         wait_until(
@@ -188,6 +190,31 @@ def _kept_slot(stage: Stage, database: str) -> Iterator[None]:
         yield
     finally:
         tell(None)
+        _drop_everywhere(service)
+
+
+def _drop_everywhere(service: Service) -> None:
+    """Patroni leaves slots of pgoutput alone (`ignore_slots`), those that it has copied too.
+
+    Until every member has read its configuration again a slot may come back.
+    """
+    quiet = 0
+
+    def gone() -> bool:
+        nonlocal quiet
+        dropped = [_drop_at(service.member(one.name, "postgres")) for one in service.members()]
+        quiet = 0 if any(dropped) else quiet + 1
+        return quiet >= _QUIET_LOOKS
+
+    wait_until(gone, f"slot {SLOT} to be gone everywhere", KEPT_SECONDS, every=1.0)
+
+
+def _drop_at(member: Dsn) -> bool:
+    """True if it was there, or if nobody could look."""
+    with contextlib.suppress(NaruError, psycopg.Error):
+        with connect(member, purpose="consumer", seconds=2) as connection:
+            return bool(fetch_all(connection, _DROP, [SLOT]))
+    return True
 
 
 def _gap(consumer: Consumer, workload: Workload, since: float) -> tuple[str, ...]:
