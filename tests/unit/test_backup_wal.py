@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
+import pytest
+
 from naru.backup.catalogue import parse_info
+from naru.backup.fetching import render_fetch
 from naru.backup.gap import judge
 from naru.backup.receiver_program import beyond, diverged, partial_name
 from naru.backup.segments import Fork, Segment, parse_history, take_inventory
+from naru.backup.store import Store
 from naru.backup.target import target_of
 from naru.backup.wal_keeping import timeline_of
 from naru.backup.waldump import Arrival, parse, stop_of
@@ -140,3 +145,30 @@ def test_wal_that_a_lost_primary_sent_does_not_close_the_gap_to_the_new_one() ->
 
 def arrival(lsn: int, timeline: int = 1) -> Arrival:
     return Arrival(timeline, Lsn(lsn))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "wals/0000000100000000/000000010000000000000006",
+        "streaming/000000010000000000000006",
+        "streaming/000000010000000000000006.partial",
+        "ended/000000010000000000000006.partial",
+        # What Barman does with the unfinished end of a timeline that was left.
+        "wals/0000000100000000/000000010000000000000006.partial",
+    ],
+)
+def test_recovery_gets_a_segment_from_wherever_it_lies(tmp_path: Path, place: str) -> None:
+    store = Store("one", tmp_path, tmp_path / "conf", tmp_path, tmp_path)
+    folders = {"wals": store.wals, "streaming": store.streaming, "ended": store.ended}
+    head, _, rest = place.partition("/")
+    path = folders[head] / rest
+    path.parent.mkdir(parents=True)
+    path.write_text("WAL")
+    script = tmp_path / "fetch.sh"
+    script.write_text(render_fetch(store))
+    wanted = ["/bin/sh", str(script), "000000010000000000000006", str(tmp_path / "given")]
+    assert subprocess.run(wanted, check=False, timeout=30).returncode == 0
+    assert (tmp_path / "given").read_text() == "WAL"
+    wanted[2] = "000000010000000000000007"
+    assert subprocess.run(wanted, check=False, timeout=30).returncode == 1
