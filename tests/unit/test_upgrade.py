@@ -94,6 +94,8 @@ def test_which_cluster_is_live_is_kept_and_the_spec_reads_as_for_it(tmp_path: Pa
     assert beside is not None
     assert (live.service.version, live.service.cluster_name) == ("18", "cedbcluster-18")
     assert live_spec(live, tmp_path) == live
+    other = Spec.model_validate({"service": {"version": "19"}})
+    assert live_spec(other, tmp_path).service.version == "19", "to be told, not passed over"
     assert beside.service.version == "17"
     assert (live.backup.enabled, beside.backup.enabled) == (True, False)
 

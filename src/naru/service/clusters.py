@@ -58,9 +58,10 @@ class Clusters:
         both = (self.live,) if self.beside is None else (self.live, self.beside)
         return tuple(sorted(both, key=lambda one: one.first_number))
 
-    def swapped(self) -> Clusters:
-        """The same two, with the clients at the other one."""
-        return self if self.beside is None else replace(self, live=self.beside, beside=self.live)
+    @property
+    def versions(self) -> frozenset[str]:
+        """Every major version that the service has, or had."""
+        return frozenset(one.version for one in (*self.all, *self.past))
 
 
 def next_place(live: Place, base: str, version: str) -> Place:
@@ -93,9 +94,17 @@ def write_clusters(folder: Path, clusters: Clusters, account: Account) -> None:
 
 
 def live_spec(spec: Spec, folder: Path) -> Spec:
-    """`spec` as it reads for the cluster that clients reach now. Harmless when done twice."""
+    """`spec` as it reads for the cluster that clients reach now. Harmless when done twice.
+
+    A version in naru.toml that the service never had stays, so that it is not passed over.
+    """
     clusters = read_clusters(folder)
-    return spec if clusters is None else clusters.live.of(spec)
+    if clusters is None:
+        return spec
+    wanted = spec.service.version
+    if wanted.isdecimal() and wanted not in clusters.versions:
+        return replace(clusters.live, version=wanted).of(spec)
+    return clusters.live.of(spec)
 
 
 def beside_spec(spec: Spec, folder: Path) -> Spec | None:
