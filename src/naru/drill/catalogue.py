@@ -176,11 +176,11 @@ _PARTITIONS = (
     ),
     Drill(
         "cut-off-from-replicas",
-        "all lines between the primary and its standbys cut, then its postmaster killed",
-        Promise(seconds=35.0, failover=True, returned=60.0, also=("no false acknowledgement",)),
+        "all lines between the primary and its standbys cut, then its node killed",
+        Promise(seconds=40.0, failover=True, returned=60.0, also=("no false acknowledgement",)),
         struck_with(partition.from_replicas),
         (11,),
-        seconds=40,
+        seconds=60,
         needs=(CUT_LINES,),
     ),
     Drill(

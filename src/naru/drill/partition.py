@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from naru.drill import deaf
 from naru.drill.gaps import commits_within
-from naru.drill.nodes import another_leads, postgres_processes
+from naru.drill.nodes import another_leads, lose, postgres_processes
 from naru.drill.stage import Stage
 from naru.drill.standbys import SETTLED_SECONDS, STILL_SECONDS, others
 from naru.drill.strike import Struck, has_returned
@@ -74,9 +74,11 @@ def from_replicas(stage: Stage, primary: Member, workload: Workload) -> Struck:
     cut_at = time.time() + SETTLED_SECONDS
     time.sleep(SETTLED_SECONDS + STILL_SECONDS)
     told = sum(1 for _ in commits_within(workload.folder, cut_at, time.time()))
-    killed = stage.service.kill_postmaster(primary.name)
+    killed = primary.pid or 0
+    lose(stage, primary.name)
+    stage.wounds.heal("cut")
     return Struck(
-        f"all lines cut between {primary.name} and its standbys; then kill -9 of its postmaster",
+        f"all lines cut between {primary.name} and its standbys; then it is killed",
         until=another_leads(stage, primary.name),
         heal=stage.wounds.heal,
         passed=lambda status: has_returned(status, primary.name, killed),

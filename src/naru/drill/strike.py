@@ -28,6 +28,7 @@ AFTER_COMMITS = 100
 WHOLE_SECONDS = 60.0
 RECOVERY_SECONDS = 90.0
 WARM_UP_SECONDS = 30.0
+_JUDGE_TIMES = 5
 CLOSE_LOOK_SECONDS = 2.0
 """How much before the fault and after the recovery is kept commit by commit."""
 
@@ -205,6 +206,7 @@ def _facts(
     until = struck.until_again or end
     silence = workload.longest_gap(struck_at, until)
     primary = scene.service.status().primary
+    ledger, trouble = _judged(workload, scene.ledger, since, end)
     return FaultFacts(
         struck_at=struck_at,
         commits_before=sum(1 for _ in commits_within(folder, struck_at - 1, struck_at)),
@@ -214,7 +216,8 @@ def _facts(
         primary_before=before.name,
         primary_after=primary.name if primary else None,
         whole_at=whole_at,
-        ledger=_judged(workload, scene.ledger, since, end),
+        ledger=ledger,
+        ledger_trouble=trouble,
         healed_at=healed_at,
         findings=struck.findings(),
         details=struck.details,
@@ -223,11 +226,18 @@ def _facts(
     )
 
 
-def _judged(workload: Workload, ledger: Dsn, since: float, end: float) -> LedgerVerdict | None:
-    try:
-        return workload.judge(ledger, start=since, end=end)
-    except NaruError:
-        return None
+def _judged(
+    workload: Workload, ledger: Dsn, since: float, end: float
+) -> tuple[LedgerVerdict | None, str]:
+    """The judgement; or, when it cannot be had for some seconds, why."""
+    trouble = ""
+    for _ in range(_JUDGE_TIMES):
+        try:
+            return workload.judge(ledger, start=since, end=end), ""
+        except NaruError as error:
+            trouble = error.message
+            time.sleep(1)
+    return None, trouble
 
 
 def _note(run: Run | None, kind: str, text: str, *, at: float) -> None:

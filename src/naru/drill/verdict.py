@@ -66,7 +66,8 @@ class FaultFacts:
     whole_at: float | None
     """When all members were in their places again; None if not within the time given."""
     ledger: LedgerVerdict | None
-    """None when the ledger could not be read."""
+    """None when the ledger could not be read, for the reason in `ledger_trouble`."""
+    ledger_trouble: str = field(default="", kw_only=True)
     healed_at: float | None = None
     """When the fault itself was ended; None for one that has no length."""
     findings: tuple[str, ...] = ()
@@ -199,7 +200,8 @@ def _broken(promise: Promise, facts: FaultFacts) -> list[str]:
     found += facts.findings
     found += _unread(facts)
     if facts.ledger is None:
-        return [*found, "the ledger could not be read"]
+        why = f": {facts.ledger_trouble}" if facts.ledger_trouble else ""
+        return [*found, f"the ledger could not be read{why}"]
     for count, what in (
         (facts.ledger.lost, "acknowledged transactions were lost"),
         (facts.ledger.duplicated, "transactions are there more than once"),
