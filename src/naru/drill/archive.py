@@ -27,8 +27,10 @@ INSTANCE = "drill"
 KEPT_MB = 32
 """What slots may keep of WAL during the drill, so that the bound is met within seconds."""
 
-_WRITTEN_MB = 80
-_BREATH = 0.05
+_WRITTEN_MB = 176
+"""More than a primary keeps anyway: Patroni's 128 MB (wal_keep_size)."""
+
+_BREATH = 0.02
 """Between two megabytes, so that others get to the disk."""
 
 _PATIENCE = 60.0
@@ -74,7 +76,7 @@ def fill_archive(stage: Stage, primary: Member) -> Struck:
             return bool(fetch_one(connection, _SLOT, [BACKUP_SLOT])[0] == "lost")
 
         with contextlib.suppress(DeadlineError):
-            wait_until(given_up, "the slot to be given up", 15, every=1)
+            wait_until(given_up, "the slot to be given up", 20, every=1)
         state, _ = fetch_one(connection, _SLOT, [BACKUP_SLOT])
         size = int(fetch_value(connection, "SELECT sum(size) FROM pg_ls_waldir()"))
     gap = backups.gap()

@@ -247,7 +247,7 @@ _STANDBYS = (
 _BACKUPS = (
     Drill(
         "fill-archive",
-        "the backup host takes no WAL (what receives it is frozen) while 80 MB are written",
+        "the backup host takes no WAL (what receives it is frozen) while 176 MB are written",
         Promise(
             errors=0,
             stall=5.0,
