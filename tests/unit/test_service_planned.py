@@ -60,6 +60,7 @@ def test_a_member_named_by_the_user_takes_over_though_another_is_closer() -> Non
         ({"lag_bytes": 20_000_000}, "20000000 bytes behind"),
         ({"lag_bytes": None}, "unknown number"),
         ({"election_age": 9.5}, "not heard of the election for 9.5 s"),
+        ({"failsafe": True}, "went by the failsafe just now"),
     ],
 )
 def test_a_member_that_could_not_take_over_is_refused_with_the_reason(

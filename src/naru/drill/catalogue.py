@@ -135,7 +135,7 @@ _ELECTION = (
         Promise(errors=0, stall=1.0, failover=False),
         struck_by(election.freeze_etcd),
         (14,),
-        seconds=35,
+        seconds=55,
     ),
     Drill(
         "lose-one-etcd",
@@ -152,7 +152,7 @@ _ELECTION = (
         Promise(resumed=30.0, returned=60.0, also=("no commit by a primary on its own",)),
         struck_with(election.freeze_with_a_replica),
         (15,),
-        seconds=50,
+        seconds=60,
     ),
     Drill(
         "wipe-etcd",

@@ -14,7 +14,7 @@ from naru.drill.standbys import others
 from naru.drill.strike import Struck
 from naru.drill.workload import Workload
 from naru.postgres import connect, fetch_value
-from naru.service import Member, read_keys, rejoin_election
+from naru.service import Member, ServiceStatus, read_keys, rejoin_election
 from naru.service.switchover import DEAF_SECONDS
 
 FREEZE_SECONDS = 18.0
@@ -35,10 +35,14 @@ def freeze_etcd(stage: Stage, primary: Member) -> Struck:
         f"SIGSTOP of {', '.join(names)} for {FREEZE_SECONDS:g} s",
         until=watched(FREEZE_SECONDS),
         heal=stage.wounds.heal,
-        passed=lambda status: all(
-            (one.election_age or 0) <= DEAF_SECONDS for one in status.members
-        ),
+        passed=_hear_the_election,
     )
+
+
+def _hear_the_election(status: ServiceStatus) -> bool:
+    """All members have heard of it, and none goes by the failsafe any more: before that nobody
+    could take over."""
+    return not any(one.failsafe or (one.election_age or 0) > DEAF_SECONDS for one in status.members)
 
 
 def lose_one(stage: Stage, primary: Member) -> Struck:
@@ -74,9 +78,7 @@ def freeze_with_a_replica(stage: Stage, primary: Member, workload: Workload) -> 
         f"SIGSTOP of every etcd for {BLIND_SECONDS:g} s, and {lost} killed",
         until=over,
         heal=stage.wounds.heal,
-        passed=lambda status: all(
-            (one.election_age or 0) <= DEAF_SECONDS for one in status.members
-        ),
+        passed=_hear_the_election,
         findings=findings,
     )
 

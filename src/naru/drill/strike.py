@@ -153,10 +153,15 @@ def wait_for_commits(workload: Workload, more: int, seconds: float) -> None:
     wait_until(lambda: workload.status.acknowledged >= wanted, f"{more} commits", seconds)
 
 
+def _is_ready(status: ServiceStatus) -> bool:
+    """Whole, and nobody goes by the failsafe any more, as for 20 s after an election was away."""
+    return is_whole(status) and not any(one.failsafe for one in status.members)
+
+
 def _must_be_whole(service: Watched) -> None:
     """Give a service that has just come up the time to arrange itself."""
     try:
-        wait_until(lambda: is_whole(service.status()), "the service to be whole", WHOLE_SECONDS)
+        wait_until(lambda: _is_ready(service.status()), "the service to be whole", WHOLE_SECONDS)
     except DeadlineError as error:
         status = service.status()
         raise RefusedError(

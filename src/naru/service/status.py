@@ -51,6 +51,9 @@ class MemberStatus:
     """A setting was changed that a restart alone brings into force."""
     election_age: float | None = None
     """Seconds since its Patroni last heard of the election; None when unknown."""
+    failsafe: bool = False
+    """It went by the failsafe within the last 20 s, as the election was away: for so long it takes
+    the primary of then for alive, and does not take over from it."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ def _member(node: Node, own: dict[str, Any], seen: dict[str, Any]) -> MemberStat
         pid=postmaster_pid(node),
         pending_restart=bool(own.get("pending_restart")),
         election_age=_age(own.get("dcs_last_seen")),
+        failsafe=bool(own.get("failsafe_mode_is_active")),
     )
 
 

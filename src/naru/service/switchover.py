@@ -80,6 +80,8 @@ def hindrance(candidate: MemberStatus, primary: MemberStatus) -> str | None:
         return f"is {candidate.lag_bytes or 'an unknown number of'} bytes behind"
     if candidate.election_age is not None and candidate.election_age > DEAF_SECONDS:
         return f"has not heard of the election for {candidate.election_age:g} s"
+    if candidate.failsafe:
+        return "went by the failsafe just now, as etcd was away: for 20 s it does not take over"
     return None
 
 
