@@ -47,7 +47,7 @@ def freeze_primary(stage: Stage, primary: Member) -> Struck:
     """SIGSTOP of all PostgreSQL processes of the primary, until another member leads."""
     frozen = postgres_processes(primary)
     stage.wounds.note("frozen")
-    _signal(frozen, signal.SIGSTOP)
+    signal_all(frozen, signal.SIGSTOP)
     return Struck(
         f"SIGSTOP of {len(frozen)} processes of PostgreSQL at {primary.name}",
         until=another_leads(stage, primary.name),
@@ -94,7 +94,8 @@ def keep_away(stage: Stage, name: str) -> None:
     wait_until(stopped, f"{name} to stay away", _STOP_SECONDS, every=0.05)
 
 
-def _signal(processes: Iterable[int], how: signal.Signals) -> None:
+def signal_all(processes: Iterable[int], how: signal.Signals) -> None:
+    """Send a signal to each that still is there."""
     for pid in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable
 
 from naru.drill.gaps import commits_within
-from naru.drill.nodes import another_leads, lose, postgres_processes
+from naru.drill.nodes import another_leads, lose, postgres_processes, signal_all
 from naru.drill.stage import Stage
 from naru.drill.strike import Struck, has_returned
 from naru.drill.workload import Workload
@@ -110,10 +109,14 @@ def return_of_the_old(stage: Stage, primary: Member) -> Struck:
     """A primary dies with WAL that no standby has, and comes back when another leads."""
     name, postmaster = primary.name, primary.pid or 0
     trunk = (primary.data / "base").stat().st_ino
-    _deafen_standbys(stage, primary)
+    # What a standby has received but not read yet would reach it still: nothing is to be sent.
+    stage.wounds.note("frozen")
+    senders = list(titled(primary, "walsender"))
+    signal_all(senders, signal.SIGSTOP)
     time.sleep(SETTLED_SECONDS)
     alone = _bytes_that_only_it_has(stage, primary)
     lose(stage, name)
+    signal_all(senders, signal.SIGKILL)
     stage.wounds.heal("frozen")
     leads = another_leads(stage, name)
     details: dict[str, object] = {"only_there_bytes": alone}
@@ -174,8 +177,7 @@ def _deafen_standbys(stage: Stage, primary: Member) -> None:
     """SIGSTOP of what receives WAL at every standby."""
     stage.wounds.note("frozen")
     for one in others(stage, primary):
-        for pid in titled(one, "walreceiver"):
-            os.kill(pid, signal.SIGSTOP)
+        signal_all(titled(one, "walreceiver"), signal.SIGSTOP)
 
 
 def titled(member: Member, what: str) -> Iterable[int]:
