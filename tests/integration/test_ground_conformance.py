@@ -6,15 +6,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from naru.errors import ProcessError, TakenError, UsageError
 from naru.ground import Ground, Program, open_ground
-from naru.ground.processes import processes_of
+from naru.ground.processes import processes_of, program_of
 from naru.spec import GroundSpec, Spec
 from naru.system import is_alive, wait_until
 
@@ -29,7 +30,11 @@ with socket.create_server((sys.argv[1], int(sys.argv[2]))) as server:
         server.accept()[0].close()
 """
 
-Opener = Callable[[str, str], Ground]
+
+class Opener(Protocol):
+    """Opens a ground by its name."""
+
+    def __call__(self, name: str, network: str = "auto") -> Ground: ...
 
 
 def loopback(folder: Path, network: str) -> Ground:
@@ -54,7 +59,7 @@ def grounds(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Ope
 
 
 @pytest.fixture
-def ground(grounds: Callable[[str], Ground]) -> Ground:
+def ground(grounds: Opener) -> Ground:
     opened = grounds("conformance")
     opened.up()
     return opened
@@ -85,7 +90,7 @@ def test_a_placed_program_runs_at_its_hosts_address(ground: Ground, server_folde
     pid = place(ground, listener(ground, server_folder))
     status = ground.status()
     assert status.up
-    (program,) = status.programs
+    program = next(one for one in status.programs if one.name == "tiny")
     assert (program.name, program.host, program.pid) == ("tiny", HOST, pid)
     host = next(one for one in status.hosts if one.lab_address == HOST)
     assert [port.listening for port in host.ports] == [True, False]
@@ -174,23 +179,106 @@ def test_after_a_power_cut_up_comes_up_at_the_same_addresses(
     assert ground.address(HOST) == before
 
 
-def test_programs_that_outlived_their_supervisor_are_ended_before_anything_starts(
-    ground: Ground, server_folder: Path
-) -> None:
-    program = listener(ground, server_folder)
-    orphan = place(ground, program)
+def kill_supervisor(ground: Ground) -> None:
     supervisor = ground.status().supervisor_pid
     assert supervisor is not None
     os.kill(supervisor, signal.SIGKILL)
     wait_until(lambda: not is_alive(supervisor), "the supervisor's end", 20)
-    assert is_alive(orphan)
+
+
+def test_programs_go_on_without_their_supervisor_and_status_tells_it(
+    ground: Ground, server_folder: Path
+) -> None:
+    pid = place(ground, listener(ground, server_folder))
+    kill_supervisor(ground)
+    status = ground.status()
+    assert (status.up, status.orphaned) == (False, True)
+    (program,) = [one for one in status.programs if one.name == "tiny"]
+    assert (program.state, program.pid) == ("unsupervised", pid)
+    assert answers(ground)
+
+
+def test_the_next_supervisor_takes_programs_over_as_they_run(
+    ground: Ground, server_folder: Path
+) -> None:
+    program = listener(ground, server_folder)
+    pid = place(ground, program)
+    for _ in range(2):
+        kill_supervisor(ground)
+        ground.up()
+        assert place(ground, program) == pid
+    assert ground.kill("tiny") == pid
+    wait_until(lambda: ground.pid("tiny") not in (None, pid), "a new process", 20)
+    wait_until(lambda: answers(ground), "the program again", 20)
+
+
+def test_a_program_taken_over_can_be_stopped_and_replaced(
+    ground: Ground, server_folder: Path
+) -> None:
+    pid = place(ground, listener(ground, server_folder))
+    kill_supervisor(ground)
     ground.up()
-    assert not is_alive(orphan)
-    place(ground, program)
+    assert place(ground, listener(ground, server_folder, "two")) != pid
+    assert not is_alive(pid)
+    kill_supervisor(ground)
+    ground.up()
+    ground.stop("tiny")
+    assert not answers(ground)
+    assert ground.pid("tiny") is None
+
+
+def test_a_program_that_ignores_its_end_is_killed_after_its_time(
+    ground: Ground, server_folder: Path
+) -> None:
+    script = server_folder / "deaf.sh"
+    script.write_text("trap '' TERM; echo deaf; while true; do sleep 0.2; done")
+    script.chmod(0o644)
+    ground.place(Program("deaf", HOST, ("/bin/sh", str(script)), stop_seconds=3))
+    ground.wait("deaf", lambda: ground.log("deaf").exists(), "its first word", 20)
+    wait_until(lambda: ground.log("deaf").read_text(), "its first word", 20)
+    pid = ground.pid("deaf")
+    assert pid is not None
+    kill_supervisor(ground)
+    ground.up()
+    ground.stop("deaf")
+    assert not is_alive(pid)
+
+
+def test_down_ends_what_a_dead_supervisor_has_left_and_nothing_else(
+    ground: Ground, grounds: Opener, server_folder: Path
+) -> None:
+    other = grounds("beside")
+    other.up()
+    one, two = (place(each, listener(each, server_folder)) for each in (ground, other))
+    kill_supervisor(ground)
+    ground.down()
+    assert processes_of(ground.folder) == []
+    assert not is_alive(one)
+    assert is_alive(two)
+
+
+def test_processes_of_no_program_are_ended_when_programs_are_taken_over(
+    ground: Ground, server_folder: Path
+) -> None:
+    script = "sleep 300 & wait"
+    ground.place(Program("parent", HOST, ("/bin/sh", "-c", script)))
+    wait_until(lambda: len(of_program(ground, "parent")) == 2, "parent and child", 20)
+    pid = place(ground, listener(ground, server_folder))
+    kill_supervisor(ground)
+    ground_pid = next(one.pid for one in ground.status().programs if one.name == "parent")
+    assert ground_pid is not None
+    os.kill(ground_pid, signal.SIGKILL)
+    ground.up()
+    assert of_program(ground, "parent") == []
+    assert ground.pid("tiny") == pid
+
+
+def of_program(ground: Ground, name: str) -> list[int]:
+    return [pid for pid in processes_of(ground.folder) if program_of(pid) == name]
 
 
 def test_two_environments_side_by_side_do_not_collide(
-    ground: Ground, grounds: Callable[[str], Ground], server_folder: Path
+    ground: Ground, grounds: Opener, server_folder: Path
 ) -> None:
     other = grounds("beside")
     other.up()
@@ -212,7 +300,7 @@ def test_a_named_network_that_is_taken_names_the_address_and_the_holder(
         other.up()
 
 
-def test_an_address_before_the_first_up_says_what_to_do(grounds: Callable[[str], Ground]) -> None:
+def test_an_address_before_the_first_up_says_what_to_do(grounds: Opener) -> None:
     with pytest.raises(UsageError, match="not up"):
         grounds("never").address(HOST)
 

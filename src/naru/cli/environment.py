@@ -111,8 +111,13 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
 
 
 def _print(found: GroundStatus) -> None:
-    state = "up" if found.up else "down"
+    state = "up" if found.up else "unsupervised" if found.orphaned else "down"
     talk.put(f"environment {found.environment} is {state}, network {found.network or 'none yet'}")
+    if found.orphaned:
+        talk.put(
+            f"the supervisor has died; {len(found.programs)} programs go on without it, and "
+            "nothing starts them again: `naru up` takes them over as they run"
+        )
     talk.put(f"state in {found.folder}")
     hosts = Table("host", "lab address", "here", "listens", box=None)
     for host in found.hosts:

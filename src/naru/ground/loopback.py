@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from signal import Signals
 from typing import TypeVar
@@ -26,9 +27,17 @@ from naru.ground import claims, processes
 from naru.ground.addresses import AUTO, check_network, choose_network, local_address
 from naru.ground.folder import socket_path
 from naru.ground.hosts import hosts_of
-from naru.ground.model import GroundStatus, HostStatus, PortStatus, Program, ProgramStatus
+from naru.ground.living import LOGS, Living
+from naru.ground.model import (
+    UNSUPERVISED,
+    GroundStatus,
+    HostStatus,
+    PortStatus,
+    Program,
+    ProgramStatus,
+)
 from naru.ground.secrets import Secrets
-from naru.ground.supervisor import Supervisor, render_program, render_supervisord
+from naru.ground.supervisor import ProcessInfo, Supervisor, render_program, render_supervisord
 from naru.spec import Spec
 from naru.system import (
     Account,
@@ -67,23 +76,43 @@ class Loopback:
         self.secrets = Secrets(self.folder / "secrets", account)
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:10]
         self._identifier = f"naru-{digest}"
+        self._living = Living(self.folder, account)
 
     # Up and down
 
     def up(self) -> None:
         """Take a network and have a supervisord running.
 
-        A live supervisord is adopted with all its programs; processes that outlived a
-        dead one are ended first, so that nothing runs unsupervised.
+        A live supervisord is adopted with all its programs. The programs of a dead one go on
+        as they are under the next; what belongs to no program any more is ended first.
         """
         self._prepare_folders()
         with self._lock():
+            self._living.install()
             if self._supervisor_pid() is not None:
                 self._check_network_kept()
-                return
+            else:
+                self._begin()
+            self.place(self._living.logs)
+
+    def _begin(self) -> None:
+        self._living.end_supervisors()
+        living = self._living.all()
+        if living:
+            self._check_network_kept()
+            self._living.end_strays(REMAINS_SECONDS)
+        else:
             processes.end_all(self.folder, REMAINS_SECONDS)
             self._take_network()
-            self._start_supervisor()
+        self._start_supervisor()
+        for name in living:
+            self._supervisor.start(name)
+        settled = partial(self._are_settled, list(living))
+        wait_until(settled, "programs to be taken over", START_SECONDS)
+
+    def _are_settled(self, names: list[str]) -> bool:
+        programs = self._supervisor.programs()
+        return all(programs[name].state not in {"stopped", "starting"} for name in names)
 
     def down(self, *, purge: bool = False) -> None:
         """Stop all in order, end what outlived its program, and check that nothing is left."""
@@ -93,6 +122,8 @@ class Loopback:
             pid = self._supervisor_pid()
             if pid is not None:
                 self._supervisor.shut_down()
+                # It has nothing to end in order, and would be waited for by itself.
+                self._living.end(LOGS, Signals.SIGKILL, REMAINS_SECONDS)
                 with contextlib.suppress(DeadlineError):
                     wait_until(lambda: not is_alive(pid), "the supervisor to end", DOWN_SECONDS)
             processes.end_all(self.folder, REMAINS_SECONDS)
@@ -220,9 +251,12 @@ class Loopback:
     def place(self, program: Program) -> None:
         """Have `program` running: started if it is not, restarted if it was another one."""
         path = self.folder / "programs" / f"{program.name}.conf"
-        text = render_program(program, self.log(program.name))
+        keeper = self._living.keeper(program, self.log(program.name))
+        text = render_program(program, keeper, self.folder / "logs" / "programs.log")
         known = program.name in self._supervisor.programs()
         if not known or not path.exists() or path.read_text() != text:
+            if known:
+                self.stop(program.name)
             write_atomically(path, text, mode=0o600, owner=self.account)
             self._supervisor.reload(program.name)
         self._supervisor.start(program.name)
@@ -232,6 +266,7 @@ class Loopback:
 
     def stop(self, name: str) -> None:
         self._supervisor.stop(name, DOWN_SECONDS)
+        self._living.end(name, self._stop_signal(name), REMAINS_SECONDS)
 
     def remove(self, name: str) -> None:
         self.stop(name)
@@ -244,7 +279,9 @@ class Loopback:
 
     def pid(self, name: str) -> int | None:
         info = self._supervisor.programs().get(name)
-        return info.pid if info else None
+        if info is None or info.pid is None:
+            return None
+        return self._living.pid(name) or info.pid
 
     def kill(self, name: str, how: Signals = Signals.SIGKILL) -> int:
         pid = self.pid(name)
@@ -296,7 +333,7 @@ class Loopback:
             up=pid is not None,
             supervisor_pid=pid,
             hosts=self._hosts(network),
-            programs=self._programs() if pid is not None else (),
+            programs=self._programs() if pid is not None else self._unsupervised(),
         )
 
     def _hosts(self, network: str | None) -> tuple[HostStatus, ...]:
@@ -312,19 +349,36 @@ class Loopback:
         return tuple(found)
 
     def _programs(self) -> tuple[ProgramStatus, ...]:
+        return tuple(self._program(one) for one in self._supervisor.programs().values())
+
+    def _program(self, one: ProcessInfo) -> ProgramStatus:
+        pid = one.pid and (self._living.pid(one.name) or one.pid)
+        uptime = one.uptime_seconds
+        if pid != one.pid:
+            uptime = self._living.uptime_seconds(one.name)
+        host = self._placed(one.name, "host")
+        return ProgramStatus(one.name, host, one.state, pid, uptime, self.log(one.name))
+
+    def _unsupervised(self) -> tuple[ProgramStatus, ...]:
         return tuple(
             ProgramStatus(
-                one.name, self._host_of(one.name), one.state, one.pid, one.uptime_seconds,
-                self.log(one.name),
+                name, self._placed(name, "host"), UNSUPERVISED, pid,
+                self._living.uptime_seconds(name), self.log(name),
             )
-            for one in self._supervisor.programs().values()
+            for name, pid in self._living.all().items()
         )  # fmt: skip
 
-    def _host_of(self, name: str) -> str:
+    def _placed(self, name: str, what: str) -> str:
+        """A setting of a program as it was placed; empty if it was not."""
         with contextlib.suppress(OSError):
-            text = (self.folder / "programs" / f"{name}.conf").read_text()
-            return text.rpartition("host = ")[2].strip()
+            for line in (self.folder / "programs" / f"{name}.conf").read_text().splitlines():
+                key, _, value = line.partition(" = ")
+                if key == what:
+                    return value
         return ""
+
+    def _stop_signal(self, name: str) -> Signals:
+        return Signals[f"SIG{self._placed(name, 'stopsignal') or 'TERM'}"]
 
 
 _FOLDERS = ("run", "logs", "data", "secrets", "programs", "conf")

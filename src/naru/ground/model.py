@@ -13,6 +13,9 @@ from naru.system import Account
 
 T = TypeVar("T")
 
+UNSUPERVISED = "unsupervised"
+"""The state of a program that goes on after its supervisor has died."""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -41,7 +44,8 @@ class ProgramStatus:
     name: str
     host: str
     state: str
-    """`running`, `starting`, `stopping`, `stopped`, `backoff`, `exited` or `fatal`."""
+    """`running`, `starting`, `stopping`, `stopped`, `backoff`, `exited`, `fatal` or, when the
+    supervisor is gone, `unsupervised`."""
     pid: int | None
     uptime_seconds: int | None
     log: Path
@@ -79,6 +83,11 @@ class GroundStatus:
     hosts: tuple[HostStatus, ...]
     programs: tuple[ProgramStatus, ...]
 
+    @property
+    def orphaned(self) -> bool:
+        """True when programs run and their supervisor does not; `up` takes them over."""
+        return not self.up and bool(self.programs)
+
     def to_json(self) -> dict[str, Any]:
         """The stable document of `naru status --json`."""
         document = asdict(self)
@@ -102,7 +111,8 @@ class Ground(Protocol):
     def secrets(self) -> Secrets: ...
 
     def up(self) -> None:
-        """Make the hosts exist and take programs. Harmless when it is up already."""
+        """Make the hosts exist and take programs. Harmless when it is up already; programs that
+        outlived their supervisor are taken over as they run."""
 
     def down(self, *, purge: bool = False) -> None:
         """Stop all programs and leave nothing running; `purge` also removes all data."""
@@ -138,7 +148,8 @@ class Ground(Protocol):
     def kill(self, name: str, how: Signals = Signals.SIGKILL) -> int:
         """Send a signal to the program's process; give its process id."""
 
-    def pid(self, name: str) -> int | None: ...
+    def pid(self, name: str) -> int | None:
+        """The process of the program itself; None when it does not run."""
 
     def log(self, name: str) -> Path: ...
 

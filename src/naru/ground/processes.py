@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from naru.errors import DeadlineError
 from naru.ground.addresses import Listener
+from naru.ground.keep_program import MARK as PROGRAM_MARK
 from naru.system import is_alive, wait_until
 
 MARK = "NARU_ENVIRONMENT"
@@ -67,6 +68,36 @@ def end_all(folder: Path, seconds: float) -> list[int]:
         _send(pid, signal.SIGKILL)
     wait_until(lambda: not processes_of(folder), "killed processes to be gone", seconds)
     return found
+
+
+def end_these(pids: Sequence[int], seconds: float) -> None:
+    """End these processes as `end_all` does."""
+    for pid in pids:
+        _send(pid, signal.SIGINT if name_of(pid) == "postgres" else signal.SIGTERM)
+    with contextlib.suppress(DeadlineError):
+        wait_until(lambda: not any(map(is_alive, pids)), "processes to end", seconds)
+    for pid in filter(is_alive, pids):
+        _send(pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, pids)), "killed processes to be gone", seconds)
+
+
+def program_of(pid: int) -> str | None:
+    """The program that a process of ours belongs to; None if it does not say.
+
+    PostgreSQL's backends write over their environment; then their parent's word counts.
+    """
+    for one in (pid, _parent(pid)):
+        with contextlib.suppress(OSError):
+            for word in Path(f"/proc/{one}/environ").read_bytes().split(b"\0"):
+                if word.startswith(f"{PROGRAM_MARK}=".encode()):
+                    return word.partition(b"=")[2].decode(errors="replace")
+    return None
+
+
+def _parent(pid: int) -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return None
 
 
 def _send(pid: int, how: signal.Signals) -> None:

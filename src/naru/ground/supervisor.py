@@ -7,7 +7,7 @@ import re
 import shlex
 import socket
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,6 @@ _LOG_BYTES = "10MB"
 _LOG_BACKUPS = 3
 # supervisor waits a second longer after each failed start: about three minutes in all.
 _START_RETRIES = 18
-
-# supervisor leaves an open pipe as standard input. A PostgreSQL backend whose postmaster dies
-# while it waits for a standby goes on to read its standard input, and would do so for ever,
-# holding the shared memory that the restart needs; at the end of a file it ends.
-_QUIET = """/bin/sh -c 'exec "$0" "$@" </dev/null'"""
 
 _BAD_NAME, _SPAWN_ERROR, _ALREADY_STARTED, _NOT_RUNNING = 10, 50, 60, 70
 
@@ -53,11 +48,15 @@ files = {_value(str(folder / "programs"))}/*.conf
 """
 
 
-def render_program(program: Program, log: Path) -> str:
-    """The configuration of one program. Raises UsageError for what supervisor cannot express."""
+def render_program(program: Program, keeper: Sequence[str], log: Path) -> str:
+    """The configuration of one program. Raises UsageError for what supervisor cannot express.
+
+    `keeper` starts it in a way that another supervisor can take it over, and has its output
+    written; `log` is for what goes wrong before that.
+    """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", program.name):
         raise UsageError(f"program name {program.name!r}: only letters, digits, _ . - are allowed")
-    command = " ".join([_QUIET, *(shlex.quote(_value(word)) for word in program.argv)])
+    command = " ".join(shlex.quote(_value(word)) for word in (*keeper, *program.argv))
     environment = ",".join(f'{key}="{_value(value)}"' for key, value in sorted(program.env.items()))
     return f"""[program:{program.name}]
 command = {command}
@@ -71,8 +70,7 @@ stopsignal = {program.stop_signal}
 stopwaitsecs = {program.stop_seconds}
 redirect_stderr = true
 stdout_logfile = {_value(str(log))}
-stdout_logfile_maxbytes = {_LOG_BYTES}
-stdout_logfile_backups = {_LOG_BACKUPS}
+stdout_logfile_maxbytes = 0
 
 [naru:{program.name}]
 host = {program.host}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 from naru.backup import Backups, Beside, InPlace
-from naru.errors import UsageError
+from naru.errors import NaruError, UsageError
 from naru.ground import Ground, hosts_of, member_hosts, open_ground
 from naru.lab import maintenance
 from naru.lab.applying import (
@@ -88,6 +89,10 @@ class Environment:
 
     def down(self, observer: Observer = SILENT, *, purge: bool = False) -> None:
         """Stop all of it in order and leave nothing running; `purge` removes the data too."""
+        if self.ground.status().orphaned:
+            # So that it ends in order; where that fails all is ended at once, below.
+            with contextlib.suppress(NaruError):
+                _step(observer, "programs taken over", self.ground.up)
         if self.ground.status().up:
             self.ground.stop(maintenance.PROGRAM)
             _step(observer, "pool stopped", self.pool.stop)
@@ -110,7 +115,13 @@ class Environment:
 
     def must_be_up(self) -> None:
         """Raise UsageError unless the environment has been brought up."""
-        if not self.ground.status().up:
+        status = self.ground.status()
+        if status.orphaned:
+            raise UsageError(
+                f"environment {status.environment} runs, but its supervisor has died",
+                remedy="run `naru up`, which takes its programs over as they run",
+            )
+        if not status.up:
             raise UsageError(
                 f"environment {self.spec.environment.name} is not up", remedy="run `naru up`"
             )
