@@ -13,7 +13,7 @@ from naru.service.accounts import matches
 from naru.service.etcd import etcd_command
 from naru.service.haproxy import all_checked, parse_stats, render_haproxy
 from naru.service.layout import EtcdNode, Layout, Node
-from naru.service.member_program import Members, speak_from
+from naru.service.onhost.member import Members, speak_from
 
 PASSWORDS = patroni.Passwords(superuser="s-1", replication="r-1", rewind="w-1", rest="h-1")
 

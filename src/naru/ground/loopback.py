@@ -290,6 +290,10 @@ class Loopback:
         os.kill(pid, how)
         return pid
 
+    def record(self, name: str) -> Path:
+        """Where it stands which process program `name` is: its id, when it began, the boot."""
+        return self._living.record(name)
+
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 

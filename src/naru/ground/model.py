@@ -151,6 +151,9 @@ class Ground(Protocol):
     def pid(self, name: str) -> int | None:
         """The process of the program itself; None when it does not run."""
 
+    def record(self, name: str) -> Path:
+        """Where it stands which process program `name` is: its id, when it began, the boot."""
+
     def log(self, name: str) -> Path: ...
 
     def wait(self, name: str, probe: Callable[[], T | None], what: str, seconds: float) -> T:

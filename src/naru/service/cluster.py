@@ -19,7 +19,7 @@ from naru.service.accounts import create_database_and_user
 from naru.service.clusters import read_clusters
 from naru.service.election import restore_keys
 from naru.service.layout import REST_USER, SUPERUSER, Layout, Node, data_version, layout_of
-from naru.service.parts import HAPROXY, STATS_SOCKET, Parts
+from naru.service.parts import GUARDIAN, HAPROXY, STATS_SOCKET, Parts
 from naru.service.status import Member, ServiceStatus, is_primary, observe, postmaster_pid
 from naru.service.storage import Storage, place_storage_guard, read_storage
 from naru.spec import Spec
@@ -60,6 +60,7 @@ class Service:
         with _step(observer, "members"):
             parts.place_members(passwords)
             parts.apply_configuration(passwords)
+            parts.place_guardian()
         with _step(observer, "endpoints"):
             parts.place_haproxy(self._takes_writes)
         with _step(observer, "database"):
@@ -74,6 +75,7 @@ class Service:
         with _step(observer, f"members of {self.layout.cluster}"):
             self._parts.place_members(passwords)
             self._parts.apply_configuration(passwords)
+            self._parts.place_guardian()
 
     def apply_settings(self) -> None:
         """Bring the running cluster to the settings of now; a member that is away gets them
@@ -144,6 +146,7 @@ class Service:
         primary = next((n.name for n in self.layout.nodes if is_primary(n)), None)
         self._ground.stop(storage.PROGRAM)
         self._ground.stop(HAPROXY)
+        self._ground.stop(GUARDIAN)
         self._stop_members(primary)
         for node in self.layout.etcd:
             self._ground.stop(node.name)

@@ -42,6 +42,11 @@ class Node:
     config: Path
 
     @property
+    def lease(self) -> Path:
+        """The shared page in which its Patroni notes until when it may lead."""
+        return self.config.parent.parent / "run" / f"{self.name}.lease"
+
+    @property
     def slot(self) -> str:
         """The physical slot that the primary keeps for it, named as Patroni does."""
         return "".join(c if c.isalnum() else "_" for c in self.name.lower())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from naru.ground import Ground, Program, clear_stale_pid_file
 from naru.postgres import Installation
-from naru.service import audit, etcd, haproxy, member_program, parameters, patroni, rest
+from naru.service import audit, etcd, haproxy, onhost, parameters, patroni, rest
 from naru.service.clusters import base_name
 from naru.service.layout import (
+    NAMESPACE,
     REPLICATION_USER,
     REST_USER,
     REWIND_USER,
@@ -28,6 +30,7 @@ from naru.system import need_program, private_folder, wait_until, write_atomical
 N = TypeVar("N", Node, EtcdNode)
 
 HAPROXY = "haproxy"
+GUARDIAN = "guardian"
 STATS_SOCKET = "haproxy.sock"
 ETCD_SECONDS = 30
 MEMBERS_SECONDS = 180
@@ -54,6 +57,7 @@ class Parts:
         self._user_password = user_password
         self._beside = beside
         self._stats_socket = ground.socket_path(STATS_SOCKET)
+        self._changed_programs = False
 
     def passwords(self) -> patroni.Passwords:
         secrets = self._ground.secrets
@@ -126,9 +130,47 @@ class Parts:
 
     def write_configurations(self, passwords: patroni.Passwords) -> None:
         """What members read when they start."""
-        self._write(member_script(self._ground), Path(member_program.__file__).read_text())
+        self._changed_programs = self._write_programs()
         for node in self._layout.nodes:
             self._write_configuration(node, passwords)
+
+    def _write_programs(self) -> bool:
+        """Copy what runs beside the servers; True if any of it was another one before."""
+        source, conf = Path(onhost.__file__).parent, self._ground.folder / "conf"
+        private_folder(conf / source.name, owner=self._ground.account)
+        texts = {conf / source.name / one.name: one.read_text() for one in source.glob("*.py")}
+        for name in ("member", "watchdog", GUARDIAN):
+            texts[conf / f"{name}.py"] = _ENTRY.format(package=source.name, name=name)
+        changed = [self._write(path, text) for path, text in texts.items()]
+        return any(changed)
+
+    def place_guardian(self) -> None:
+        """Have the guardian watch the members of this ground."""
+        path = self._ground.folder / "conf" / f"{GUARDIAN}.json"
+        self._write(path, json.dumps(self._guardian_settings(), indent=2) + "\n")
+        script = path.with_suffix(".py")
+        argv = (str(self._ground.python), str(script), str(path))
+        was_running = self._ground.pid(GUARDIAN) is not None
+        self._ground.place(Program(GUARDIAN, self._spec.service.host, argv, priority=450))
+        if self._changed_programs and was_running:
+            self._ground.restart(GUARDIAN)
+
+    def _guardian_settings(self) -> dict[str, Any]:
+        layouts = [self._layout] if self._beside is None else [self._layout, self._beside]
+        return {
+            "etcd": [[one.address, one.client_port] for one in self._layout.etcd],
+            "members": [
+                {
+                    "name": node.name,
+                    "prefix": f"{NAMESPACE}{layout.cluster}/",
+                    "data": str(node.data),
+                    "record": str(self._ground.record(node.name)),
+                    "lease": str(node.lease),
+                }
+                for layout in sorted(layouts, key=lambda one: one.cluster)
+                for node in layout.nodes
+            ],
+        }
 
     def _wait_for(self, node: Node, probe: Callable[[], bool], what: str) -> None:
         self._ground.wait(node.name, probe, what, MEMBERS_SECONDS)
@@ -254,6 +296,13 @@ def program_of(ground: Ground, node: Node) -> Program:
         stop_signal="TERM",
         stop_seconds=60,
     )
+
+
+_ENTRY = """from {package}.{name} import main
+
+if __name__ == "__main__":
+    main()
+"""
 
 
 def _first_data(layout: Layout) -> list[Path]:

@@ -20,6 +20,7 @@ from naru.service.layout import (
     Layout,
     Node,
 )
+from naru.service.onhost.keeping import DRIVER as WATCHDOG
 
 HBA = (
     "host replication naru_replication 127.0.0.0/8 scram-sha-256",
@@ -126,7 +127,7 @@ def render(
         "scope": layout.cluster,
         "namespace": NAMESPACE,
         "name": node.name,
-        # Not Patroni's: for the program around it, see `member_program`.
+        # Not Patroni's: for the program around it, see `onhost.member`.
         "naru": {"members": [one.name for one in layout.nodes]},
         "log": {"level": "INFO", "deduplicate_heartbeat_logs": True},
         "restapi": {
@@ -138,6 +139,14 @@ def render(
         "bootstrap": {
             "dcs": dynamic_configuration(major, settings, backup=backup, alone=alone),
             "initdb": [{"encoding": encoding}, {"locale": locale}, "data-checksums", "no-sync"],
+        },
+        # Five seconds before the lock could be another's, the server is gone.
+        "watchdog": {
+            "mode": "required",
+            "driver": WATCHDOG,
+            "safety_margin": 5,
+            "lease": str(node.lease),
+            "data": str(node.data),
         },
         "postgresql": {
             "listen": f"{node.address}:{node.port}",

@@ -1,4 +1,4 @@
-"""What a member runs: Patroni, with the waits of a planned switchover cut short.
+"""What a member runs: Patroni, with the waits of a planned switchover cut short, and watched.
 
 Patroni looks once a second whether its server has ended, gives standbys a second to catch
 up before it gives up the lead, and lets a member that was not chosen sleep for two seconds.
@@ -11,7 +11,7 @@ also the backup host, which cannot take over. Here they wait for members alone.
 A member speaks from its own address, as it does on a host of its own: so a listener can tell
 members apart.
 
-This file is copied into the environment and run from there, so it imports nothing of ours.
+Patroni keeps a watchdog of ours: see `keeping`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from .keeping import keep_watchdogs
 
 COURTESY = {1: 0.1, 2: 0.2}
 """Seconds that Patroni sleeps, and what becomes of them. Other lengths stay."""
@@ -112,6 +114,7 @@ def main() -> None:
     postgresql.STOP_POLLING_INTERVAL = 0.1
     ha.time = BriskTime()
     wait_for_members_alone(Members(Path(sys.argv[1])))
+    keep_watchdogs()
     importlib.import_module("patroni.__main__").main()
 
 
