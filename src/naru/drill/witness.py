@@ -15,7 +15,7 @@ from naru.errors import NaruError
 from naru.postgres import Dsn, connect, fetch_value
 
 _EVERY_SECONDS = 0.02
-_PATIENCE_SECONDS = 2.0
+_PATIENCE_SECONDS = 2
 
 
 @dataclass(frozen=True)

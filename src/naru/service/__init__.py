@@ -33,6 +33,7 @@ from naru.service.haproxy import Endpoint
 from naru.service.in_force import Setting, settings_of
 from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Node
 from naru.service.observing import what_is_wanted, what_there_is
+from naru.service.parts import GUARDIAN
 from naru.service.protection import Protection, ProtectionFacts, judge
 from naru.service.rejoin import rejoin_election
 from naru.service.restart import Restarted, RestartPlan, plan_restart, restart
@@ -45,6 +46,7 @@ from naru.service.window import Window, window_of
 __all__ = [
     "BACKUP_SLOT",
     "BACKUP_USER",
+    "GUARDIAN",
     "SUPERUSER",
     "Applied",
     "AppliedFile",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -57,7 +58,6 @@ class Parts:
         self._user_password = user_password
         self._beside = beside
         self._stats_socket = ground.socket_path(STATS_SOCKET)
-        self._changed_programs = False
 
     def passwords(self) -> patroni.Passwords:
         secrets = self._ground.secrets
@@ -130,30 +130,30 @@ class Parts:
 
     def write_configurations(self, passwords: patroni.Passwords) -> None:
         """What members read when they start."""
-        self._changed_programs = self._write_programs()
+        self._write_programs()
         for node in self._layout.nodes:
             self._write_configuration(node, passwords)
 
-    def _write_programs(self) -> bool:
-        """Copy what runs beside the servers; True if any of it was another one before."""
+    def _write_programs(self) -> str:
+        """Copy what runs beside the servers; gives what tells this version of it from others."""
         source, conf = Path(onhost.__file__).parent, self._ground.folder / "conf"
         private_folder(conf / source.name, owner=self._ground.account)
         texts = {conf / source.name / one.name: one.read_text() for one in source.glob("*.py")}
         for name in ("member", "watchdog", GUARDIAN):
             texts[conf / f"{name}.py"] = _ENTRY.format(package=source.name, name=name)
-        changed = [self._write(path, text) for path, text in texts.items()]
-        return any(changed)
+        for path, text in texts.items():
+            self._write(path, text)
+        whole = "".join(texts[path] for path in sorted(texts))
+        return hashlib.sha256(whole.encode()).hexdigest()[:10]
 
     def place_guardian(self) -> None:
-        """Have the guardian watch the members of this ground."""
+        """Have the guardian watch the members of this ground; another version of it is started
+        anew."""
         path = self._ground.folder / "conf" / f"{GUARDIAN}.json"
         self._write(path, json.dumps(self._guardian_settings(), indent=2) + "\n")
-        script = path.with_suffix(".py")
-        argv = (str(self._ground.python), str(script), str(path))
-        was_running = self._ground.pid(GUARDIAN) is not None
+        script, version = path.with_suffix(".py"), self._write_programs()
+        argv = (str(self._ground.python), str(script), str(path), version)
         self._ground.place(Program(GUARDIAN, self._spec.service.host, argv, priority=450))
-        if self._changed_programs and was_running:
-            self._ground.restart(GUARDIAN)
 
     def _guardian_settings(self) -> dict[str, Any]:
         layouts = [self._layout] if self._beside is None else [self._layout, self._beside]
