@@ -25,6 +25,10 @@ LOOK_SECONDS = 0.2
 LATE_SECONDS = 2.0
 """A longer gap between two looks, and what was seen before no longer counts."""
 
+STOPPED_SECONDS = 15.0
+REST_SECONDS = 2.0
+"""A member without any process for so long is looked at so seldom."""
+
 _END_SECONDS = 5.0
 _STEP_SECONDS = 0.02
 _WATCHDOG = "watchdog.py"
@@ -94,11 +98,14 @@ class Guardian:
         self._leases = {one.name: LeaseFile(one.lease) for one in self._members}
         self._since = Since()
         self._paused: dict[str, bool] = {}
+        self._rest: dict[str, float] = {}
 
     def look(self) -> None:
         """Look at every member once, and do what is to be done."""
         self._since.look()
         for member in self._members:
+            if time.monotonic() < self._rest.get(member.name, 0.0):
+                continue
             seen = _see(member)
             away = self._since.seconds(f"{member.name} away", seen.state != "working")
             still = self._since.seconds(f"{member.name} still", seen.server == "frozen")
@@ -118,6 +125,9 @@ class Guardian:
                 paused=self._paused.get(member.prefix, False),
             )
             verdict = judge(facts)
+            if verdict is Verdict.WAIT and seen.server == "gone" and away > STOPPED_SECONDS:
+                # It was stopped. To see that nothing of it is left costs a look at all processes.
+                self._rest[member.name] = time.monotonic() + REST_SECONDS
             if verdict is not Verdict.WAIT:
                 _say(f"{member.name}: {verdict.value}, because of {facts}")
                 self._act(member, verdict, seen, election)
