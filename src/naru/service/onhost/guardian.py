@@ -23,7 +23,7 @@ from .lock import Election, Etcd
 
 LOOK_SECONDS = 0.2
 LATE_SECONDS = 2.0
-"""A longer gap between two looks, and what was seen before no longer counts."""
+"""A longer rest between two looks, and what was seen before no longer counts."""
 
 STOPPED_SECONDS = 15.0
 REST_SECONDS = 2.0
@@ -70,14 +70,17 @@ class Since:
 
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
-        self._looked = time.monotonic()
+        self._looked = self._rested = time.monotonic()
 
     def look(self) -> None:
-        """Begin a look; after too long a gap all begins anew."""
-        at = time.monotonic()
-        if at - self._looked > LATE_SECONDS:
+        """Begin a look; after too long a rest all begins anew."""
+        self._looked = time.monotonic()
+        if self._looked - self._rested > LATE_SECONDS:
             self._began.clear()
-        self._looked = at
+
+    def rest(self) -> None:
+        """End a look. It may have taken long itself: an election that is cut off answers late."""
+        self._rested = time.monotonic()
 
     def seconds(self, what: str, is_so: bool) -> float:
         if not is_so:
@@ -131,6 +134,7 @@ class Guardian:
             if verdict is not Verdict.WAIT:
                 _say(f"{member.name}: {verdict.value}, because of {facts}")
                 self._act(member, verdict, seen, election)
+        self._since.rest()
 
     def _silent(self, name: str) -> float | None:
         lease = self._leases[name].lease
@@ -155,7 +159,9 @@ class Guardian:
         must write the lock anew before it leads, and then it is not freed.
         """
         began = time.monotonic()
-        if procs.recorded(member.record) != seen.patroni:
+        again = _see(member)
+        if (again.patroni, again.state) != (seen.patroni, seen.state):
+            _say(f"{member.name}: not fenced, its Patroni is {again.state}")
             return
         if not _clear(member, seen):
             _say(f"{member.name}: its server cannot be killed; its lock is left to run out")
