@@ -16,8 +16,9 @@ from naru.service.onhost.judging import (
     Verdict,
     judge,
 )
+from naru.service.onhost.keeping import Renewal
 from naru.service.onhost.lease import Lease, LeaseFile, verdict
-from naru.service.onhost.member import BriskTime, Renewal
+from naru.service.onhost.member import BriskTime
 
 LEADER = Facts(
     patroni="working",
