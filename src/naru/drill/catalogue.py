@@ -73,7 +73,6 @@ _NODES = (
         "as lose-node, while the guardian is frozen and proves nothing",
         Promise(seconds=25.0, failover=True, returned=60.0),
         struck_by(fenced.lose_node_by_lease),
-        (7,),
         seconds=60,
     ),
     Drill(
@@ -97,7 +96,6 @@ _NODES = (
         "SIGSTOP of the primary's Patroni and of the guardian, until another leads",
         Promise(seconds=30.0, failover=True, returned=60.0),
         struck_by(fenced.freeze_patroni_and_guardian),
-        (5,),
         seconds=60,
     ),
     Drill(
