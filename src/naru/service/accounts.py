@@ -22,7 +22,10 @@ def create_database_and_user(service: ServiceSpec, superuser: Dsn, password: str
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE").format(user))
         if not _has_password(connection, service.user, password):
             secret = sql.Literal(scram_secret(password))
+            # The audit logs definitions, and a secret does not belong into a log.
+            connection.execute("SET log_statement = 'none'")
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(user, secret))
+            connection.execute("RESET log_statement")
         if not fetch_value(
             connection, "SELECT 1 FROM pg_database WHERE datname = %s", [service.database]
         ):
