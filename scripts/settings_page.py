@@ -77,18 +77,24 @@ def _pgbouncer() -> Iterable[Row]:
         "{admin}": pool.ADMIN, "{pool_size}": spec.traffic.pool_size,
         "{max_clients}": spec.traffic.max_clients,
     }  # fmt: skip
+    secured = {
+        "{hba}": "…/hba.conf", "{pair}": "…/pool.pem", "{authority}": "…/ca.crt",
+        "{server_mode}": "verify-full",
+    }  # fmt: skip
     for line in pool._SETTINGS.splitlines():
         match = re.fullmatch(r"(\w+) =\s?(.*)", line)
         if match:
             yield (
                 match[1],
-                str(given.get(match[2], match[2])),
+                str(given.get(match[2], secured.get(match[2], match[2]))),
                 ("traffic" if match[2] in given else "Naru"),
             )
 
 
 def _haproxy() -> Iterable[Row]:
-    layout = Layout("cedbcluster", (), (), "10.1.3.32", 2866, 2867)
+    layout = Layout(
+        "cedbcluster", (), (), "10.1.3.32", 2866, 2867, Path("…/ca.crt"), Path("…/allowed.lst")
+    )
     text = render_haproxy(layout, Path("…/haproxy.sock")).partition("\nfrontend")[0]
     by_length = sorted(why.HAPROXY, key=len, reverse=True)
     found: dict[str, str] = {}
@@ -103,7 +109,10 @@ def _haproxy() -> Iterable[Row]:
 
 
 def _etcd() -> Iterable[Row]:
-    node = EtcdNode("etcd1", "10.1.3.51", "10.1.3.51", 2379, 2380, Path("data"))
+    node = EtcdNode(
+        "etcd1", "10.1.3.51", "10.1.3.51", 2379, 2380, Path("data"), Path("…/ca.crt"),
+        Path("…/etcd1.pem"), Path("…/naru.pem"),
+    )  # fmt: skip
     places = ("name", "data-dir", "urls", "initial-cluster=")
     for word in etcd_command(Path("etcd"), node, (node,), "cedbcluster")[1:]:
         name, _, value = word.removeprefix("--").partition("=")

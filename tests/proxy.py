@@ -22,10 +22,14 @@ _Pair = tuple[socket.socket, socket.socket]
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1 and passes on to `port`. Use as a context manager."""
+    """Listens on a free port of 127.0.0.1 and passes on to `port`. Use as a context manager.
 
-    def __init__(self, port: int) -> None:
-        self._upstream = ("127.0.0.1", port)
+    `source`: the address that it comes from there.
+    """
+
+    def __init__(self, port: int, host: str = "127.0.0.1", *, source: str = "") -> None:
+        self._upstream = (host, port)
+        self._source = (source, 0) if source else None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.passed = 0
@@ -84,7 +88,9 @@ class Proxy:
             except OSError:
                 return
             try:
-                far = socket.create_connection(self._upstream, timeout=5)
+                far = socket.create_connection(
+                    self._upstream, timeout=5, source_address=self._source
+                )
             except OSError:
                 near.close()
                 continue

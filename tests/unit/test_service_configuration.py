@@ -18,6 +18,9 @@ from naru.service.onhost.member import Members, speak_from
 PASSWORDS = patroni.Passwords(superuser="s-1", replication="r-1", rewind="w-1", rest="h-1")
 
 
+AUTHORITY = Path("/e/secrets/tls/ca.crt")
+
+
 def node(number: int) -> Node:
     name = f"cedbserver{number}"
     return Node(
@@ -29,16 +32,32 @@ def node(number: int) -> Node:
         data=Path(f"/e/data/{name}/pgdata"),
         logs=Path(f"/e/logs/{name}"),
         config=Path(f"/e/conf/{name}.yml"),
+        authority=AUTHORITY,
+        pair=Path(f"/e/secrets/tls/{name}.pem"),
     )
 
 
 LAYOUT = Layout(
     cluster="cedbcluster",
     nodes=(node(1), node(2), node(3)),
-    etcd=(EtcdNode("etcd1", "10.1.3.51", "127.1.3.51", 2379, 2380, Path("/e/data/etcd1")),),
+    etcd=(
+        EtcdNode(
+            "etcd1",
+            "10.1.3.51",
+            "127.1.3.51",
+            2379,
+            2380,
+            Path("/e/data/etcd1"),
+            AUTHORITY,
+            Path("/e/secrets/tls/etcd1.pem"),
+            Path("/e/secrets/tls/naru.pem"),
+        ),
+    ),
     address="127.1.3.32",
     write_port=2866,
     read_port=2867,
+    authority=AUTHORITY,
+    allowed_file=Path("/e/conf/allowed.lst"),
 )
 
 
@@ -88,10 +107,21 @@ def test_settings_of_17_are_left_out_for_16() -> None:
     assert document["postgresql"]["callbacks"] == {}
 
 
-def test_only_scram_lets_anyone_in() -> None:
+def test_only_tls_and_scram_let_anyone_in_and_only_from_hosts_of_the_environment() -> None:
     for line in rendered()["bootstrap"]["dcs"]["postgresql"]["pg_hba"]:
-        assert line.split()[0] == "host"
+        assert line.split()[0] == "hostssl"
+        assert line.split()[-2] in {"127.0.0.1/32", f"{LAYOUT.address}/32"}
         assert line.split()[-1] == "scram-sha-256"
+
+
+def test_every_part_of_a_member_checks_whom_it_talks_to() -> None:
+    document = rendered()
+    for login in document["postgresql"]["authentication"].values():
+        assert (login["sslmode"], login["sslrootcert"]) == ("verify-full", str(AUTHORITY))
+    assert document["etcd3"]["protocol"] == "https"
+    assert document["etcd3"]["cacert"] == document["ctl"]["cacert"] == str(AUTHORITY)
+    assert "insecure" not in document["ctl"]
+    assert document["postgresql"]["parameters"]["ssl"] == "on"
 
 
 def test_patroni_keeps_its_hands_off_users_logical_slots() -> None:
@@ -109,7 +139,9 @@ def test_haproxy_sends_writes_where_the_primary_answers() -> None:
     writes = text.split("\nbackend writes\n")[1].split("\nbackend ")[0]
     assert "uri /primary" in writes
     for one in LAYOUT.nodes:
-        assert f"server {one.name} {one.address}:2866 check port 8008" in writes
+        assert f"server {one.name} {one.address}:2866 check port 8008 verifyhost {one.address}" in (
+            writes
+        )
     assert "bind 127.1.3.32:2866\n" in text
     assert "bind 127.1.3.32:2867\n" in text
 
@@ -156,8 +188,8 @@ def test_no_statistics_mean_nothing_is_up() -> None:
 
 def test_etcd_listens_on_its_own_address_only() -> None:
     command = etcd_command(Path("/usr/bin/etcd"), LAYOUT.etcd[0], LAYOUT.etcd, "cedbcluster")
-    assert "--listen-client-urls=http://127.1.3.51:2379" in command
-    assert "--initial-cluster=etcd1=http://127.1.3.51:2380" in command
+    assert "--listen-client-urls=https://127.1.3.51:2379" in command
+    assert "--initial-cluster=etcd1=https://127.1.3.51:2380" in command
 
 
 def test_a_stored_secret_is_known_by_its_password() -> None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 from naru.backup.manager import Backups
@@ -20,7 +21,6 @@ from naru.service import SUPERUSER, Service
 from naru.spec import Spec
 from naru.system import SILENT, Observer, write_atomically
 
-_HBA = "host all all 127.0.0.0/8 scram-sha-256\n"
 _NOTE = "restored.json"
 
 
@@ -72,8 +72,7 @@ class Beside:
         """The superuser, at the instance called `name`; default the service's database."""
         one = self.find(name)
         chosen = database or self._spec.service.database
-        passfile = self._ground.secrets.passfile
-        return Dsn.of(one.address, one.port, chosen, SUPERUSER, passfile=passfile)
+        return superuser_of(self._ground, (one.address, one.port), chosen)
 
     def restore(self, plan: RestorePlan, name: str, *, observer: Observer = SILENT) -> Restored:
         """Bring up what `plan` says as a server of its own, called `name`.
@@ -110,6 +109,12 @@ class Beside:
         """Have all of them running again, as after a power cut."""
         for one in self.list():
             self.start(one)
+
+    def reload(self) -> None:
+        """Have those that run read their settings and certificates anew."""
+        for one in self.list():
+            if one.running:
+                self._ground.kill(one.program, Signals.SIGHUP)
 
     def stop(self) -> None:
         """Stop all of them; their data stay."""
@@ -162,6 +167,15 @@ def choose_host(there: Sequence[Restored], hosts: Sequence[Host], name: str) -> 
     return free[0]
 
 
+def superuser_of(ground: Ground, address: tuple[str, int], database: str) -> Dsn:
+    """How the superuser reaches a server that `place_alone` has placed."""
+    return Dsn.of(
+        *address, database, SUPERUSER,
+        passfile=ground.secrets.passfile,
+        authority=ground.certificates.authority,
+    )  # fmt: skip
+
+
 def place_alone(
     ground: Ground,
     service: Service,
@@ -172,15 +186,21 @@ def place_alone(
 ) -> None:
     """Have a copy of a member run as a server of its own that disturbs nobody."""
     ground.secrets.remember([address], SUPERUSER, ground.secrets.password("service-superuser"))
-    settings = alone(program, address, data, service.installation.major)
-    write_settings(data, settings, account=ground.account, hba=_HBA)
+    pair = ground.certificates.pair_at(address[0])
+    settings = alone(program, address, data, pair, service.installation.major)
+    lines = (f"hostssl all all {one.network} scram-sha-256\n" for one in ground.allowed())
+    write_settings(data, settings, account=ground.account, hba="".join(lines))
     if ground.pid(program) is None:
         clear_stale_pid_file(data)
+    else:
+        ground.kill(program, Signals.SIGHUP)
     argv = tuple(server_command(service.installation, data))
     ground.place(Program(program, host, argv, priority=200, stop_signal="INT", stop_seconds=60))
 
 
-def alone(name: str, address: tuple[str, int], data: Path, major: int) -> dict[str, str]:
+def alone(
+    name: str, address: tuple[str, int], data: Path, pair: Path, major: int
+) -> dict[str, str]:
     """The settings that make it so."""
     newer = {"synchronized_standby_slots": "", "sync_replication_slots": "off",
              "summarize_wal": "off"}  # fmt: skip
@@ -188,6 +208,9 @@ def alone(name: str, address: tuple[str, int], data: Path, major: int) -> dict[s
         "listen_addresses": address[0],
         "port": str(address[1]),
         "unix_socket_directories": "",
+        "ssl": "on",
+        "ssl_cert_file": str(pair),
+        "ssl_key_file": str(pair),
         "hba_file": str(data / "pg_hba.conf"),
         "ident_file": str(data / "pg_ident.conf"),
         "cluster_name": name,

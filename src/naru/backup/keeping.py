@@ -118,6 +118,7 @@ class Keeping:
                 address=self._service.address,
                 installation=self._service.installation,
                 passfile=self._ground.secrets.passfile,
+                authority=self._ground.certificates.authority,
                 retention_days=backup.retention_days,
             ),
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from naru.backup.beside import place_alone
+from naru.backup.beside import place_alone, superuser_of
 from naru.backup.manager import Backups
 from naru.backup.plan import RestorePlan
 from naru.backup.recovery import forget_recovery, lay_down, watch
 from naru.backup.wal_keeping import control_of
 from naru.ground import Ground
-from naru.postgres import Dsn, connect
-from naru.service import SUPERUSER, Service
+from naru.postgres import connect
+from naru.service import Service
 from naru.system import Observer, step
 
 PROGRAM = "restoring"
@@ -55,8 +55,7 @@ class Rebuilding:
             host = self._backups.host
             address = (self._ground.address(host), self._service.address[1])
             place_alone(self._ground, self._service, PROGRAM, host, address, data)
-            passfile = self._ground.secrets.passfile
-            server = Dsn.of(*address, "postgres", SUPERUSER, passfile=passfile)
+            server = superuser_of(self._ground, address, "postgres")
             watch(self._ground, PROGRAM, server, plan, self._observer)
             # Before any standby is copied from it, and with it what recovery was told.
             forget_recovery(server)

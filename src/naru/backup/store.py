@@ -79,6 +79,7 @@ def render_barman(
     address: tuple[str, int],
     installation: Installation,
     passfile: Path,
+    authority: Path,
     retention_days: int,
 ) -> str:
     """Barman's configuration: no SSH, everything over the service's endpoint for writes.
@@ -86,7 +87,10 @@ def render_barman(
     So backups and WAL come from whoever is primary, without a word to Barman.
     """
     host, port = address
-    reach = f"host={host} port={port} user={BACKUP_USER} passfile={passfile} connect_timeout=5"
+    reach = (
+        f"host={host} port={port} user={BACKUP_USER} passfile={passfile} connect_timeout=5"
+        f" sslmode=verify-full sslrootcert={authority}"
+    )
     return f"""; Written by naru at every start.
 [barman]
 barman_user = {account}

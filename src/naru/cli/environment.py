@@ -67,6 +67,7 @@ def up(
     )
     talk.say(f"pool        {pool[0]}:{pool[1]}")
     talk.say(f"passwords   {environment.ground.secrets.passfile} (PGPASSFILE)")
+    talk.say(f"authority   {environment.ground.certificates.authority} (PGSSLROOTCERT)")
 
 
 def down(

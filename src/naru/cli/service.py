@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from naru.cli import backup, restore, settings, talk
+from naru.cli import backup, restore, security, settings, talk
 from naru.cli.options import JsonOption, SpecOption, YesOption, running
 from naru.cli.upgrade import name_of_upgrade, upgrade
 from naru.errors import NaruError
@@ -31,6 +31,8 @@ app.add_typer(restore.app, name="restored")
 app.command()(upgrade)
 app.command("settings")(settings.settings)
 app.command("audit")(settings.audit)
+app.command()(security.certificates)
+app.command()(security.access)
 
 
 @app.callback()
@@ -49,6 +51,7 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     found, pools = environment.service.status(), _pools(environment)
     kept, upgrading = backup.backup_status(environment), name_of_upgrade(environment)
     damaged = damaged_members(environment.service)
+    secured = security.certificate_status(environment.ground)
     if json:
         document = found.to_json()
         document["damaged"] = damaged
@@ -56,6 +59,7 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
         document["backup"] = kept
         document["upgrade"] = upgrading
         document |= settings.storage_and_maintenance(environment)
+        document["certificates"] = secured
         talk.put_json(document)
     else:
         _print(found, pools)
@@ -69,6 +73,8 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
             talk.put(f"backups: {kept.get('sentence') or kept['trouble']}")
         if upgrading is not None:
             talk.put(f"upgrade: {upgrading} is under way; `naru service upgrade` shows it")
+        if secured is not None and secured["trouble"]:
+            talk.put(f"certificates: {secured['trouble']}: naru service certificates --renew")
     full = environment.service.storage()
     stopped = found.protection.level == "none" or (full is not None and full.read_only)
     raise typer.Exit(1 if stopped else 0)

@@ -8,6 +8,8 @@ programs do; the service, the pool and the old server bring their own.
 
 from __future__ import annotations
 
+from naru.ground.access import OWN_MACHINE, Admission, Allowed, admission
+from naru.ground.certificates import Certificate, Certificates, worst_of
 from naru.ground.folder import state_folder
 from naru.ground.hosts import (
     ETCD_CLIENT_PORT,
@@ -19,32 +21,46 @@ from naru.ground.hosts import (
     member_hosts,
     restored_hosts,
 )
+from naru.ground.identities import CLIENT as CLIENT_CERTIFICATE
+from naru.ground.identities import SECOND_NUMBER, Place
 from naru.ground.loopback import Loopback, open_ground
 from naru.ground.model import Ground, GroundStatus, HostStatus, PortStatus, Program, ProgramStatus
 from naru.ground.processes import MARK as ENVIRONMENT_MARK
 from naru.ground.processes import clear_stale_pid_file, processes_of
 from naru.ground.secrets import Secrets
+from naru.ground.shown import outdated
 
 __all__ = [
+    "CLIENT_CERTIFICATE",
     "ENVIRONMENT_MARK",
     "ETCD_CLIENT_PORT",
     "ETCD_PEER_PORT",
+    "OWN_MACHINE",
     "REST_PORT",
+    "SECOND_NUMBER",
+    "Admission",
+    "Allowed",
+    "Certificate",
+    "Certificates",
     "Ground",
     "GroundStatus",
     "Host",
     "HostStatus",
     "Loopback",
+    "Place",
     "PortStatus",
     "Program",
     "ProgramStatus",
     "Secrets",
+    "admission",
     "clear_stale_pid_file",
     "etcd_hosts",
     "hosts_of",
     "member_hosts",
     "open_ground",
+    "outdated",
     "processes_of",
     "restored_hosts",
     "state_folder",
+    "worst_of",
 ]

@@ -9,11 +9,13 @@ import resource
 import shutil
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from naru.errors import MissingToolError, NaruError
+from naru.ground.certificates import Certificate, worst_of
 from naru.postgres import Installation, find_installations
 from naru.system import Account, find_program, run, server_account
 from naru.system.programs import PACKAGES, remedy_for
@@ -67,7 +69,7 @@ class MachineFacts:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `state` is `ok`, `missing`, `warning` or `optional`."""
+    """One thing looked at; `state` is `ok`, `missing`, `expired`, `warning` or `optional`."""
 
     name: str
     state: str
@@ -84,7 +86,7 @@ class Diagnosis:
 
     @property
     def well(self) -> bool:
-        return all(finding.state != "missing" for finding in self.findings)
+        return all(one.state not in {"missing", "expired"} for one in self.findings)
 
     @property
     def command(self) -> str | None:
@@ -138,6 +140,19 @@ def diagnose(facts: MachineFacts) -> Diagnosis:
     missing = {finding.name for finding in findings if finding.state == "missing"}
     packages = tuple(PACKAGES[name] for name in PACKAGES if name in missing)
     return Diagnosis(tuple(findings), packages)
+
+
+def certificate_finding(certificates: Sequence[Certificate]) -> Finding:
+    """What the environment's certificates are worth; those of one that was brought up."""
+    trouble = worst_of(certificates)
+    if trouble is None:
+        left = min(one.days_left for one in certificates)
+        return Finding("certificates", "ok", f"valid for {left} days at least")
+    expired = any(one.state == "expired" for one in certificates)
+    return Finding(
+        "certificates", "expired" if expired else "warning", trouble,
+        "naru service certificates --renew",
+    )  # fmt: skip
 
 
 def _python(facts: MachineFacts) -> Finding:

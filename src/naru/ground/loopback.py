@@ -24,9 +24,12 @@ from naru.errors import (
     UsageError,
 )
 from naru.ground import claims, processes
+from naru.ground.access import Allowed, networks_of
 from naru.ground.addresses import AUTO, check_network, choose_network, local_address
+from naru.ground.certificates import Certificates
 from naru.ground.folder import socket_path
 from naru.ground.hosts import hosts_of
+from naru.ground.identities import identities
 from naru.ground.living import LOGS, Living
 from naru.ground.model import (
     UNSUPERVISED,
@@ -91,6 +94,7 @@ class Loopback:
             self._living.install()
             if self._supervisor_pid() is not None:
                 self._check_network_kept()
+                self.certificates.ensure()
             else:
                 self._begin()
             self.place(self._living.logs)
@@ -104,6 +108,7 @@ class Loopback:
         else:
             processes.end_all(self.folder, REMAINS_SECONDS)
             self._take_network()
+        self.certificates.ensure()
         self._start_supervisor()
         for name in living:
             self._supervisor.start(name)
@@ -201,6 +206,23 @@ class Loopback:
         if network is None:
             raise UsageError("this environment is not up", remedy="run `naru up`")
         return local_address(lab_address, network)
+
+    def allowed(self) -> tuple[Allowed, ...]:
+        """From where clients are let in, this machine first. Raises as `address`."""
+        network = self._network
+        if network is None:
+            raise UsageError("this environment is not up", remedy="run `naru up`")
+        return networks_of(self._spec.service.allowed, network)
+
+    @property
+    def certificates(self) -> Certificates:
+        """The environment's authority and the certificates of its servers."""
+        return Certificates(
+            self.folder / "secrets" / "tls",
+            self.account,
+            self._spec.environment.name,
+            lambda: identities(self._spec, self.address),
+        )
 
     # The supervisor
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Protocol, TypeVar
 
+from naru.ground.access import Allowed
+from naru.ground.certificates import Certificates
 from naru.ground.secrets import Secrets
 from naru.system import Account
 
@@ -110,6 +112,10 @@ class Ground(Protocol):
     @property
     def secrets(self) -> Secrets: ...
 
+    @property
+    def certificates(self) -> Certificates:
+        """The environment's authority, and a certificate for each of its servers."""
+
     def up(self) -> None:
         """Make the hosts exist and take programs. Harmless when it is up already; programs that
         outlived their supervisor are taken over as they run."""
@@ -121,6 +127,9 @@ class Ground(Protocol):
 
     def address(self, lab_address: str) -> str:
         """Where a host of the lab is found. Raises UsageError before the first `up`."""
+
+    def allowed(self) -> tuple[Allowed, ...]:
+        """From where clients are let in, this machine first."""
 
     def data_folder(self, name: str) -> Path:
         """A private folder for a program's data, made if needed, owned by the account."""

@@ -17,6 +17,7 @@ from naru.lab.applying import (
     restarts_now,
 )
 from naru.lab.maintenance import place_maintenance
+from naru.lab.securing import Reloadable, pass_to_tls, show_new_certificates
 from naru.postgres import Dsn
 from naru.service import (
     ChangePlan,
@@ -69,7 +70,10 @@ class Environment:
         plan.must_be_possible()
         _step(observer, "ground", self.ground.up)
         _step(observer, "old server", self.source.up)
-        self.service.up(observer)
+        if self.service.is_plain and self.pool.is_running:
+            pass_to_tls(self.service, self.pool, observer)
+        else:
+            self.service.up(observer)
         if (beside := self.beside_service) is not None:
             beside.up_members(observer)
         _step(observer, "pool", self._pool_up)
@@ -78,6 +82,7 @@ class Environment:
             _step(observer, "backups", self._backups_up)
         else:
             self.backups.stop()
+        self._serve_certificates()
         wanted, at_once = self._wanted, restarts_now(self.spec, plan, now=now)
         note_applied(self.ground, wanted, plan.restarts)
         by_itself = place_maintenance(self.spec, self.ground)
@@ -86,6 +91,19 @@ class Environment:
         if at_once:
             carry_out_restarts(self.ground, self.service, self.pool, observer)
             note_applied(self.ground, wanted, ())
+
+    def renew(self, *, with_authority: bool = False) -> tuple[str, ...]:
+        """New certificates for all, by a new authority if asked for, and in use; their names."""
+        names = self.ground.certificates.renew(with_authority=with_authority)
+        self.service.reload()
+        self._serve_certificates()
+        return names
+
+    def _serve_certificates(self) -> None:
+        parts: list[Reloadable] = [self.source, self.service, self.pool, self.beside]
+        if (other := self.beside_service) is not None:
+            parts.append(other)
+        show_new_certificates(self.ground.certificates, parts)
 
     def down(self, observer: Observer = SILENT, *, purge: bool = False) -> None:
         """Stop all of it in order and leave nothing running; `purge` removes the data too."""

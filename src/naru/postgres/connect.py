@@ -153,6 +153,21 @@ _BY_STATE = {
 }
 
 
+_ENCRYPT = "that server takes TLS alone: leave sslmode out, or set it to require or verify-full"
+_TRUST = (
+    "give the certificate of its authority as sslrootcert (`naru service certificates --export`"
+    " writes an environment's), and connect by a name or address that its certificate has"
+)
+_BY_TLS = {
+    "no encryption": _ENCRYPT,
+    "ssl required": _ENCRYPT,
+    "certificate verify failed": _TRUST,
+    "does not match host": _TRUST,
+    "root certificate file": _TRUST,
+}
+"""What goes wrong before anybody logs in, by libpq's and the servers' words."""
+
+
 def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
     lower = said.lower()
     if "gone silent" in lower:
@@ -161,6 +176,8 @@ def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
             remedy="see that server and the network between (a firewall that forgets connections?);"
             " then run the same command: it goes on from there",
         )
+    if found := next((words for words in _BY_TLS if words in lower), None):
+        return NotPermittedError(f"{dsn}: no connection{while_}: {said}", remedy=_BY_TLS[found])
     if "password" in lower or "authentication" in lower or "pg_hba" in lower:
         return NotPermittedError(f"{dsn}: not let in{while_}: {said}", remedy=_password_remedy(dsn))
     if "permission denied" in lower:

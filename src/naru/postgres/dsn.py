@@ -56,13 +56,20 @@ class Dsn:
         *,
         password: str | None = None,
         passfile: Path | None = None,
+        authority: Path | None = None,
     ) -> Self:
-        """Put a Dsn together from its parts; secrets best as `passfile`."""
+        """Put a Dsn together from its parts; secrets best as `passfile`.
+
+        With `authority`, the file of those that are trusted, only over TLS, and only with a
+        server that shows a certificate of theirs for `host`.
+        """
         parts = {"host": host, "port": str(port), "dbname": database, "user": user}
         if password is not None:
             parts["password"] = password
         if passfile is not None:
             parts["passfile"] = str(passfile)
+        if authority is not None:
+            parts |= {"sslmode": "verify-full", "sslrootcert": str(authority)}
         return cls(parts)
 
     @property

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from naru.errors import UnreachableError, UsageError
+from naru.errors import RefusedError, UnreachableError, UsageError
 from naru.ground import Ground
 from naru.postgres import Dsn, Installation, connect, fetch_value, find_installation
-from naru.service import haproxy, rest, storage
+from naru.service import haproxy, patroni, rest, storage
 from naru.service.accounts import create_database_and_user
 from naru.service.clusters import read_clusters
 from naru.service.election import restore_keys
@@ -52,6 +52,9 @@ class Service:
         the part that does not come up.
         """
         self._data_must_fit()
+        if self.is_plain:
+            self._must_be_passable()
+            self.down()
         parts = self._parts
         passwords = parts.passwords()
         parts.clear_half_made()
@@ -107,6 +110,8 @@ class Service:
                 path.unlink(missing_ok=True)
         self._parts.forget()
         restore_keys(self.layout, {})
+        for name in [node.name for node in self.layout.nodes]:
+            self._ground.certificates.forget(name)
 
     @property
     def _parts(self) -> Parts:
@@ -138,12 +143,27 @@ class Service:
                 f" by `naru service upgrade --to {wanted}`",
             )
 
+    @property
+    def is_plain(self) -> bool:
+        """True if it was brought up before everything in it spoke TLS. It has to stop for that:
+        members that speak TLS and members that do not would not find each other."""
+        return any(patroni.is_plain(node.config) for node in self.layout.nodes)
+
+    def _must_be_passable(self) -> None:
+        if len(self.layout.etcd) > 1:
+            raise RefusedError(
+                f"cluster {self.layout.cluster} was made without TLS with {len(self.layout.etcd)}"
+                " etcd members, which know each other by addresses without TLS",
+                remedy="make another environment and migrate into it, or bring this one down with"
+                " `naru down --purge`, which removes its data",
+            )
+
     def down(self) -> None:
         """Stop it in order: the endpoints, the standbys, the primary, the election; data stay.
 
         Standbys go first, so that no one is promoted while the cluster ends.
         """
-        primary = next((n.name for n in self.layout.nodes if is_primary(n)), None)
+        primary = self._leading()
         self._ground.stop(storage.PROGRAM)
         self._ground.stop(HAPROXY)
         self._ground.stop(GUARDIAN)
@@ -153,9 +173,29 @@ class Service:
 
     def stop_members(self) -> str | None:
         """Stop the standbys, then the primary, and nothing else; who the primary was."""
-        primary = next((n.name for n in self.layout.nodes if is_primary(n)), None)
+        primary = self._leading()
         self._stop_members(primary)
         return primary
+
+    def _leading(self) -> str | None:
+        """Who is primary: as it says itself, else where HAProxy sends writes."""
+        for node in self.layout.nodes:
+            if is_primary(node):
+                return node.name
+        return next(iter(self.write_nodes()), None)
+
+    def reload(self) -> None:
+        """Have every part read anew its certificate and whom it trusts; no session ends.
+
+        By signals, which arrive also where certificates have expired. etcd reads its own at
+        every handshake.
+        """
+        for node in self.layout.nodes:
+            if self._ground.pid(node.name) is not None:
+                self._ground.kill(node.name, signal.SIGHUP)
+            if (pid := postmaster_pid(node)) is not None:
+                os.kill(pid, signal.SIGHUP)
+        haproxy.trust(self._stats_socket, self.layout.authority)
 
     def _stop_members(self, primary: str | None) -> None:
         with ThreadPoolExecutor() as pool:
@@ -217,7 +257,11 @@ class Service:
 
     def _dsn(self, host: str, port: int, database: str | None) -> Dsn:
         name = database or self._spec.service.database
-        return Dsn.of(host, port, name, SUPERUSER, passfile=self._ground.secrets.passfile)
+        return Dsn.of(
+            host, port, name, SUPERUSER,
+            passfile=self._ground.secrets.passfile,
+            authority=self._ground.certificates.authority,
+        )  # fmt: skip
 
     # Watching it, and hurting it
 
@@ -259,7 +303,7 @@ class Service:
         """Tell the Patroni of node `name` to do something. Raises ServerError when it refuses."""
         node = self._node(name)
         rest.send(
-            method, node.address, node.rest_port, path, document,
+            method, node.door, path, document,
             user=REST_USER, password=self._ground.secrets.password("service-rest"),
             seconds=seconds,
         )  # fmt: skip

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from naru.ground import SECOND_NUMBER
 from naru.spec import Spec
 from naru.system import Account, write_atomically
 
 FILE = "clusters.json"
-SECOND = 6
+SECOND = SECOND_NUMBER
 """The number of the first member of the second set: a set has at most five."""
 
 

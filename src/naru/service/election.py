@@ -60,9 +60,7 @@ def _range(layout: Layout) -> dict[str, str]:
 def _call(layout: Layout, what: str, document: Mapping[str, str]) -> dict[str, Any]:
     for node in layout.etcd:
         if is_healthy(node):
-            answer = rest.post(
-                node.address, node.client_port, f"/v3/kv/{what}", document, seconds=_SECONDS
-            )
+            answer = rest.post(node.door, f"/v3/kv/{what}", document, seconds=_SECONDS)
             if answer.status != 200 or not isinstance(answer.document, dict):
                 raise ServerError(f"{node.name} refused {what}: {answer.document}")
             return answer.document

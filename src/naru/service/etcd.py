@@ -26,6 +26,15 @@ def etcd_command(
         f"--advertise-client-urls={node.client_url}",
         f"--listen-peer-urls={node.peer_url}",
         f"--initial-advertise-peer-urls={node.peer_url}",
+        # Read anew at every handshake, but for what is trusted. It has no other lock on its door.
+        f"--cert-file={node.pair}",
+        f"--key-file={node.pair}",
+        f"--trusted-ca-file={node.authority}",
+        "--client-cert-auth",
+        f"--peer-cert-file={node.pair}",
+        f"--peer-key-file={node.pair}",
+        f"--peer-trusted-ca-file={node.authority}",
+        "--peer-client-cert-auth",
         "--initial-cluster=" + ",".join(f"{one.name}={one.peer_url}" for one in members),
         "--initial-cluster-state=new",
         f"--initial-cluster-token={token}",
@@ -41,7 +50,7 @@ def etcd_command(
 
 def is_healthy(node: EtcdNode, seconds: float = 2.0) -> bool:
     """True when the node answers and its cluster has a leader."""
-    answer = rest.get(node.address, node.client_port, "/health", seconds)
+    answer = rest.get(node.door, "/health", seconds)
     return (
         answer is not None
         and isinstance(answer.document, dict)

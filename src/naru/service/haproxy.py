@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from naru.errors import UnreachableError
+from naru.ground import OWN_MACHINE
 from naru.service.layout import Layout
 
 _READ_LAG = "16MB"
@@ -41,6 +42,7 @@ def render_haproxy(
     hard-stop-after 2s
     log stdout format raw daemon notice
     stats socket {stats_socket} mode 600 level admin
+    ssl-default-server-options ssl-min-ver TLSv1.2
 
 defaults
     mode tcp
@@ -59,7 +61,7 @@ defaults
     option httpchk
     http-check expect status 200
     default-server inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 \
-on-marked-down shutdown-sessions
+on-marked-down shutdown-sessions check-ssl verify required ca-file {layout.authority}
 
 {frontends}{backends}"""
 
@@ -68,13 +70,19 @@ def _frontends(layout: Layout) -> str:
     end = layout.suffix
     return f"""frontend writes_in
     bind {layout.address}:{layout.write_port}
+    {_let_in(layout)}
     default_backend writes{end}
 
 frontend reads_in
     bind {layout.address}:{layout.read_port}
+    {_let_in(layout)}
     use_backend reads_on_primary{end} if {{ nbsrv(reads{end}) lt 1 }}
     default_backend reads{end}
 """
+
+
+def _let_in(layout: Layout) -> str:
+    return f"tcp-request connection reject unless {{ src -f {layout.allowed_file} }}"
 
 
 def _switchable(layouts: Sequence[Layout], live: Path) -> str:
@@ -91,13 +99,16 @@ def _switchable(layouts: Sequence[Layout], live: Path) -> str:
         own.append(
             f"frontend own{end}_in\n"
             f"    bind {one.address}:{one.own_port}\n"
+            f"    tcp-request connection reject unless {{ src {OWN_MACHINE} }}\n"
             f"    default_backend writes{end}\n"
         )
     first = layouts[0]
     return "\n".join((
         f"frontend writes_in\n    bind {first.address}:{first.write_port}",
+        f"    {_let_in(first)}",
         *writes,
         f"\nfrontend reads_in\n    bind {first.address}:{first.read_port}",
+        f"    {_let_in(first)}",
         *reads,
         "",
         *own,
@@ -149,6 +160,7 @@ def lead_to(layout: Layout, other: Layout, live: Path, stats_socket: Path) -> No
 def _servers(layout: Layout) -> str:
     return "\n".join(
         f"    server {node.name} {node.address}:{node.port} check port {node.rest_port}"
+        f" verifyhost {node.address}"
         for node in layout.nodes
     )
 
@@ -225,6 +237,25 @@ def routes(stats_socket: Path, backend: str = "writes", seconds: float = 2.0) ->
         for row in rows
         if row["pxname"] == backend and row["type"] == _SERVER and row["status"].startswith("UP")
     )
+
+
+def trust(stats_socket: Path, authority: Path, seconds: float = 2.0) -> bool:
+    """Have HAProxy check members by what `authority` holds now; sessions stay. False if it
+    did not take it."""
+    pem = authority.read_text().strip()
+    _ask(stats_socket, f"set ssl ca-file {authority} <<\n{pem}\n", seconds)
+    return "Success" in _ask(stats_socket, f"commit ssl ca-file {authority}", seconds)
+
+
+def allow(stats_socket: Path, file: Path, seconds: float = 2.0) -> bool:
+    """Have HAProxy let in what `file` names now, all at once; sessions stay. False if it did
+    not take it."""
+    version = _ask(stats_socket, f"prepare acl {file}", seconds).rpartition(":")[2].strip()
+    if not version.isdigit():
+        return False
+    for network in file.read_text().split():
+        _ask(stats_socket, f"add acl @{version} {file} {network}", seconds)
+    return not _ask(stats_socket, f"commit acl @{version} {file}", seconds).strip()
 
 
 def _ask(path: Path, command: str, seconds: float) -> str:

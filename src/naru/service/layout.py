@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from naru.ground import (
+    CLIENT_CERTIFICATE,
     ETCD_CLIENT_PORT,
     ETCD_PEER_PORT,
     REST_PORT,
@@ -14,6 +15,7 @@ from naru.ground import (
     etcd_hosts,
     member_hosts,
 )
+from naru.service.rest import Door
 from naru.spec import Spec
 
 NAMESPACE = "/naru/"
@@ -40,6 +42,15 @@ class Node:
     data: Path
     logs: Path
     config: Path
+    authority: Path
+    """By what certificates are checked."""
+    pair: Path
+    """The file with its own key and certificate."""
+
+    @property
+    def door(self) -> Door:
+        """Its Patroni."""
+        return Door(self.address, self.rest_port, self.authority)
 
     @property
     def lease(self) -> Path:
@@ -62,14 +73,23 @@ class EtcdNode:
     client_port: int
     peer_port: int
     data: Path
+    authority: Path
+    pair: Path
+    client_pair: Path
+    """What naru shows: etcd lets in only who has a certificate of the environment's."""
+
+    @property
+    def door(self) -> Door:
+        """Where its clients ask."""
+        return Door(self.address, self.client_port, self.authority, self.client_pair)
 
     @property
     def client_url(self) -> str:
-        return f"http://{self.address}:{self.client_port}"
+        return f"https://{self.address}:{self.client_port}"
 
     @property
     def peer_url(self) -> str:
-        return f"http://{self.address}:{self.peer_port}"
+        return f"https://{self.address}:{self.peer_port}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +102,10 @@ class Layout:
     address: str
     write_port: int
     read_port: int
+    authority: Path
+    """By what certificates are checked."""
+    allowed_file: Path
+    """The networks whose clients the endpoints let in, one a line."""
     first_number: int = 1
     """The number of its first member, by which the sets of two clusters are told apart."""
     own_port: int = 0
@@ -95,7 +119,7 @@ class Layout:
 
 def layout_of(spec: Spec, ground: Ground) -> Layout:
     """Lay the service out on the ground's addresses."""
-    folder = ground.folder
+    folder, certificates = ground.folder, ground.certificates
     nodes = tuple(
         Node(
             name=host.name,
@@ -106,6 +130,8 @@ def layout_of(spec: Spec, ground: Ground) -> Layout:
             data=folder / "data" / host.name / "pgdata",
             logs=folder / "logs" / host.name,
             config=folder / "conf" / f"{host.name}.yml",
+            authority=certificates.authority,
+            pair=certificates.pair(host.name),
         )
         for host in member_hosts(spec)
     )
@@ -117,6 +143,9 @@ def layout_of(spec: Spec, ground: Ground) -> Layout:
             client_port=ETCD_CLIENT_PORT,
             peer_port=ETCD_PEER_PORT,
             data=folder / "data" / host.name,
+            authority=certificates.authority,
+            pair=certificates.pair(host.name),
+            client_pair=certificates.pair(CLIENT_CERTIFICATE),
         )
         for host in etcd_hosts(spec)
     )
@@ -127,6 +156,8 @@ def layout_of(spec: Spec, ground: Ground) -> Layout:
         address=ground.address(spec.service.host),
         write_port=spec.service.port,
         read_port=spec.service.read_port,
+        authority=certificates.authority,
+        allowed_file=folder / "conf" / "allowed.lst",
         first_number=spec.service.first_number,
         own_port=spec.service.own_port + (0 if spec.service.first_number == 1 else 1),
     )

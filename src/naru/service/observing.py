@@ -131,7 +131,7 @@ def _parameters(
 def configured_parameters(layout: Layout) -> dict[str, str] | None:
     """The PostgreSQL settings of the cluster's configuration; None when no member answers."""
     for node in layout.nodes:
-        answer = rest.get(node.address, node.rest_port, "/config", _SECONDS)
+        answer = rest.get(node.door, "/config", _SECONDS)
         if answer is not None and answer.status == 200 and isinstance(answer.document, dict):
             found = (answer.document.get("postgresql") or {}).get("parameters") or {}
             return {name: str(value) for name, value in found.items()}

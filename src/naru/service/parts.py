@@ -159,6 +159,11 @@ class Parts:
         layouts = [self._layout] if self._beside is None else [self._layout, self._beside]
         return {
             "etcd": [[one.address, one.client_port] for one in self._layout.etcd],
+            "tls": {
+                "ca": str(self._layout.authority),
+                "certificate": str(self._layout.etcd[0].client_pair),
+                "key": str(self._layout.etcd[0].client_pair),
+            },
             "members": [
                 {
                     "name": node.name,
@@ -225,6 +230,7 @@ class Parts:
         wanted = patroni.dynamic_configuration(
             self._installation.major,
             self._settings(),
+            endpoint=self._layout.address,
             backup=self._spec.backup.enabled,
             alone=len(self._layout.nodes) == 1,
         )
@@ -233,7 +239,7 @@ class Parts:
             f"a primary of cluster {self._layout.cluster}",
             MEMBERS_SECONDS,
         )
-        answer = rest.get(node.address, node.rest_port, "/config", 5)
+        answer = rest.get(node.door, "/config", 5)
         if answer is not None and isinstance(answer.document, dict):
             there = (answer.document.get("postgresql") or {}).get("parameters") or {}
             if parameters.GUARDED in there:
@@ -241,7 +247,7 @@ class Parts:
                 wanted["postgresql"]["parameters"] |= guarded
         if answer is None or answer.document != wanted:
             rest.send(
-                "PUT", node.address, node.rest_port, "/config", wanted,
+                "PUT", node.door, "/config", wanted,
                 user=REST_USER, password=passwords.rest, seconds=10,
             )  # fmt: skip
 
@@ -256,6 +262,8 @@ class Parts:
 
     def place_haproxy(self, takes_writes: Callable[[], bool]) -> None:
         path = self._ground.folder / "conf" / "haproxy.cfg"
+        networks = "".join(f"{one.network}\n" for one in self._ground.allowed())
+        others = self._write(self._layout.allowed_file, networks)
         live = None if self._beside is None else self.live_map
         self.keep_live()
         text = haproxy.render_haproxy(
@@ -269,8 +277,13 @@ class Parts:
         )
         if changed and was_running:
             self._ground.restart(HAPROXY)
-
+        elif others and was_running:
+            self._let_in()
         self._ground.wait(HAPROXY, takes_writes, "the write endpoint", ENDPOINT_SECONDS)
+
+    def _let_in(self) -> None:
+        if not haproxy.allow(self._stats_socket, self._layout.allowed_file):
+            self._ground.restart(HAPROXY)
 
     def _write(self, path: Path, text: str) -> bool:
         """Write a configuration; True if it was another one before."""

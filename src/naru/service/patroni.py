@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from naru.ground import OWN_MACHINE
 from naru.service.layout import (
     BACKUP_SLOT,
     BACKUP_USER,
@@ -21,11 +22,6 @@ from naru.service.layout import (
     Node,
 )
 from naru.service.onhost.keeping import DRIVER as WATCHDOG
-
-HBA = (
-    "host replication naru_replication 127.0.0.0/8 scram-sha-256",
-    "host all all 127.0.0.0/8 scram-sha-256",
-)
 
 # Every setting that migration needs in either direction, and what recovery time rests on. What
 # depends on the size of server and data is in `server_type`.
@@ -54,7 +50,6 @@ SETTINGS: Mapping[str, str] = {
     "log_truncate_on_rotation": "on",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
-BACKUP_HBA = f"host replication {BACKUP_USER} 127.0.0.0/8 scram-sha-256"
 # These came with PostgreSQL 17.
 _SETTINGS_17: Mapping[str, str] = {"sync_replication_slots": "on", "summarize_wal": "off"}
 
@@ -69,8 +64,30 @@ class Passwords:
     rest: str = field(repr=False)
 
 
+def hba(endpoint: str, *, backup: bool) -> list[str]:
+    """Who may log in to a member: over TLS alone, and from the environment's own hosts alone.
+
+    `endpoint` is the address from which HAProxy comes, for clients; it checks theirs.
+    """
+    users = (
+        f"replication {REPLICATION_USER}",
+        *([f"replication {BACKUP_USER}"] * backup),
+        "all all",
+    )
+    return [
+        f"hostssl {who} {address}/32 scram-sha-256"
+        for who in users
+        for address in dict.fromkeys((OWN_MACHINE, endpoint))
+    ]
+
+
 def dynamic_configuration(
-    major: int, settings: Mapping[str, str], *, backup: bool = False, alone: bool = False
+    major: int,
+    settings: Mapping[str, str],
+    *,
+    endpoint: str = OWN_MACHINE,
+    backup: bool = False,
+    alone: bool = False,
 ) -> dict[str, Any]:
     """What holds for the whole cluster; kept in the election's store.
 
@@ -103,7 +120,7 @@ def dynamic_configuration(
             "use_pg_rewind": True,
             "use_slots": True,
             "parameters": {**SETTINGS, **newer, **settings},
-            "pg_hba": [BACKUP_HBA, *HBA] if backup else list(HBA),
+            "pg_hba": hba(endpoint, backup=backup),
         },
     }
 
@@ -134,10 +151,22 @@ def render(
             "listen": f"{node.address}:{node.rest_port}",
             "connect_address": f"{node.address}:{node.rest_port}",
             "authentication": {"username": REST_USER, "password": passwords.rest},
+            "certfile": str(node.pair),
+            "keyfile": str(node.pair),
         },
-        "etcd3": {"hosts": [f"{one.address}:{one.client_port}" for one in layout.etcd]},
+        # How members call each other.
+        "ctl": {"cacert": str(node.authority)},
+        "etcd3": {
+            "hosts": [f"{one.address}:{one.client_port}" for one in layout.etcd],
+            "protocol": "https",
+            "cacert": str(node.authority),
+            "cert": str(node.pair),
+            "key": str(node.pair),
+        },
         "bootstrap": {
-            "dcs": dynamic_configuration(major, settings, backup=backup, alone=alone),
+            "dcs": dynamic_configuration(
+                major, settings, endpoint=layout.address, backup=backup, alone=alone
+            ),
             "initdb": [{"encoding": encoding}, {"locale": locale}, "data-checksums", "no-sync"],
         },
         # Five seconds before the lock could be another's, the server is gone.
@@ -157,9 +186,9 @@ def render(
             "use_unix_socket": False,
             "use_unix_socket_repl": False,
             "authentication": {
-                "superuser": {"username": SUPERUSER, "password": passwords.superuser},
-                "replication": {"username": REPLICATION_USER, "password": passwords.replication},
-                "rewind": {"username": REWIND_USER, "password": passwords.rewind},
+                "superuser": _login(SUPERUSER, passwords.superuser, node),
+                "replication": _login(REPLICATION_USER, passwords.replication, node),
+                "rewind": _login(REWIND_USER, passwords.rewind, node),
             },
             # What a failed primary alone has was never acknowledged: it may be replaced.
             "remove_data_directory_on_rewind_failure": True,
@@ -175,11 +204,25 @@ def render(
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def is_plain(config: Path) -> bool:
+    """True if that configuration is of before the election's store was reached over TLS."""
+    try:
+        document = json.loads(config.read_text())
+    except OSError:
+        return False
+    return bool(document["etcd3"].get("protocol") != "https")
+
+
+def _login(user: str, password: str, node: Node) -> dict[str, str]:
+    trust = {"sslmode": "verify-full", "sslrootcert": str(node.authority)}
+    return {"username": user, "password": password, **trust}
+
+
 _CALLBACK = """#!/bin/sh
 # Run by Patroni as: event role cluster. A primary that comes back as a standby still has its
 # failover slots as they were; they would hold back WAL and stop the synchronization of slots.
 [ "$2" = replica ] || exit 0
-export PGPASSFILE={passfile} PGCONNECT_TIMEOUT=2
+export PGPASSFILE={passfile} PGCONNECT_TIMEOUT=2 PGSSLMODE=verify-full PGSSLROOTCERT={authority}
 for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     {psql} -X -q -h {address} -p {port} -U {user} -d postgres -f {sql} >/dev/null && exit 0
     sleep 1
@@ -196,6 +239,7 @@ def render_callback(node: Node, *, bin_folder: Path, passfile: Path, sql: Path) 
     """The script that Patroni runs when a node of version 17 or newer changes its role."""
     return _CALLBACK.format(
         passfile=shlex.quote(str(passfile)),
+        authority=shlex.quote(str(node.authority)),
         psql=shlex.quote(str(bin_folder / "psql")),
         address=node.address,
         port=node.port,
@@ -205,7 +249,15 @@ def render_callback(node: Node, *, bin_folder: Path, passfile: Path, sql: Path) 
 
 
 def _own_settings(layout: Layout, node: Node, major: int) -> dict[str, str]:
-    settings = {"unix_socket_directories": "", "log_directory": str(node.logs)}
+    settings = {
+        "unix_socket_directories": "",
+        "log_directory": str(node.logs),
+        # Here, so that a member has it from its start, whatever the election's store still says.
+        "ssl": "on",
+        "ssl_min_protocol_version": "TLSv1.2",
+        "ssl_cert_file": str(node.pair),
+        "ssl_key_file": str(node.pair),
+    }
     if major >= 17:
         # A logical consumer may not get ahead of a standby that could become the primary.
         others = (one.slot for one in layout.nodes if one is not node)

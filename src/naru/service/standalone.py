@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
+from signal import Signals
 
 from naru.errors import UnreachableError
 from naru.ground import Ground, Program, clear_stale_pid_file
@@ -40,6 +41,9 @@ _SETTINGS = {
     "max_wal_size": "4GB",
     "wal_sender_timeout": "60s",
     "log_line_prefix": "%m [%p] %q%u@%d ",
+    # Whoever wants TLS has it; PgBouncer, which knows one way for all of its servers, does.
+    "ssl": "on",
+    "ssl_min_protocol_version": "TLSv1.2",
 }
 
 
@@ -63,7 +67,7 @@ class Standalone:
             database or source.database,
             source.superuser,
             passfile=self._ground.secrets.passfile,
-        )
+        ).with_(sslmode="disable")
 
     def up(self) -> None:
         """Have it running and taking connections; initialised when it is new."""
@@ -75,10 +79,13 @@ class Standalone:
         installation = self.installation
         if not data.exists():
             self._initialise(data, installation, password)
+        pair = str(ground.certificates.pair(PROGRAM))
         write_settings(
             data,
             {
                 **_SETTINGS,
+                "ssl_cert_file": pair,
+                "ssl_key_file": pair,
                 "listen_addresses": address,
                 "port": str(source.port),
                 "timezone": self._spec.service.timezone,
@@ -86,7 +93,8 @@ class Standalone:
             account=ground.account,
             hba=_HBA,
         )
-        if ground.pid(PROGRAM) is None:
+        was_running = ground.pid(PROGRAM) is not None
+        if not was_running:
             clear_stale_pid_file(data)
         ground.place(
             Program(
@@ -98,7 +106,14 @@ class Standalone:
                 stop_seconds=60,
             )
         )
+        if was_running:
+            self.reload()
         ground.wait(PROGRAM, self._answers, f"PostgreSQL at {address}:{source.port}", START_SECONDS)
+
+    def reload(self) -> None:
+        """Have it read its settings and its certificate anew."""
+        if self._ground.pid(PROGRAM) is not None:
+            self._ground.kill(PROGRAM, Signals.SIGHUP)
 
     def _initialise(self, data: Path, installation: Installation, password: str) -> None:
         # Made aside and renamed, so that a folder called pgdata is always whole.

@@ -99,7 +99,7 @@ def postmaster_pid(node: Node) -> int | None:
 
 def is_primary(node: Node) -> bool:
     """True if it holds the lock and answers as primary."""
-    answer = rest.get(node.address, node.rest_port, "/primary", _SECONDS)
+    answer = rest.get(node.door, "/primary", _SECONDS)
     return answer is not None and answer.status == 200
 
 
@@ -108,7 +108,7 @@ def is_in_place(node: Node) -> bool:
     if is_primary(node):
         return True
     path = "/replica?replication_state=streaming"
-    answer = rest.get(node.address, node.rest_port, path, _SECONDS)
+    answer = rest.get(node.door, path, _SECONDS)
     return answer is not None and answer.status == 200
 
 
@@ -150,14 +150,14 @@ def _facts(members: tuple[MemberStatus, ...], health: list[bool]) -> ProtectionF
 
 
 def _ask_node(node: Node) -> dict[str, Any]:
-    answer = rest.get(node.address, node.rest_port, "/patroni", _SECONDS)
+    answer = rest.get(node.door, "/patroni", _SECONDS)
     return answer.document if answer and isinstance(answer.document, dict) else {}
 
 
 def _cluster_view(layout: Layout) -> dict[str, dict[str, Any]]:
     """Members by name, as the first node that answers knows them."""
     for node in layout.nodes:
-        answer = rest.get(node.address, node.rest_port, "/cluster", _SECONDS)
+        answer = rest.get(node.door, "/cluster", _SECONDS)
         if answer and isinstance(answer.document, dict) and answer.document.get("members"):
             return {one["name"]: one for one in answer.document["members"]}
     return {}

@@ -119,7 +119,7 @@ def _settings(spec: Spec, ground: Ground, layout: Layout, writer: Dsn) -> dict[s
         "superuser": SUPERUSER,
         "conninfo": writer.conninfo(),
         "state": str(_state(ground)),
-        "authority": None,
+        "authority": str(layout.authority),
     }
 
 

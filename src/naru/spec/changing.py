@@ -56,6 +56,7 @@ CHANGES: Mapping[str, Change] = {
     "service.host": _STOPPED,
     "service.port": _STOPPED,
     "service.read_port": _STOPPED,
+    "service.allowed": Change("reload"),
     "service.server_type": Change("settings"),
     "service.memory_share": Change("settings"),
     "service.data_gb": Change("settings"),

@@ -41,7 +41,7 @@ class EnvironmentSpec(_Table):
     name: Annotated[str, rules.NAME] = "lab"
     """The environment's name, as status and reports show it."""
     private_domain: Annotated[str, rules.DOMAIN] = "lab.internal"
-    """The domain of the hosts' names. The ground `loopback` serves no names: it is only kept."""
+    """The domain of the names in certificates. The ground `loopback` serves no names."""
 
 
 class GroundSpec(_Table):
@@ -115,6 +115,11 @@ class ServiceSpec(_Table):
     """The first etcd member's address; the others follow."""
     etcd_members: Literal[1, 3] = 1
     """How many etcd members."""
+    allowed: Annotated[tuple[str, ...], rules.NETWORKS] = Field(
+        default=("10.1.0.0/16",), strict=False
+    )
+    """From which addresses clients are let in, at the endpoints, the pool and restored instances:
+    addresses and networks such as 10.1.2.0/24. This machine itself is always let in."""
     database: Annotated[str, rules.SERVICE_DATABASE] = "cedb"
     """The database that the service is created with."""
     user: Annotated[str, rules.SERVICE_USER] = "cedbadmin"

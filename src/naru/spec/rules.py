@@ -82,6 +82,14 @@ def is_lab_address(text: str) -> bool:
     )
 
 
+def are_networks(entries: tuple[str, ...]) -> bool:
+    """IPv4 addresses and networks; of a network no bits are set behind its length."""
+    try:
+        return all(bool(ipaddress.IPv4Network(one)) for one in entries)
+    except ValueError:
+        return False
+
+
 def is_loopback_network(text: str) -> bool:
     """`auto`, or one of 127.1.0.0/16 to 127.255.0.0/16."""
     if text == "auto":
@@ -119,6 +127,10 @@ OWN_SETTINGS = {
     **dict.fromkeys(
         ("fsync", "full_page_writes", "synchronous_commit"),
         "what is acknowledged must outlive a failure",
+    ),
+    **dict.fromkeys(
+        ("ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file", "ssl_min_protocol_version"),
+        "everything goes over TLS, with certificates of the environment's authority",
     ),
     "password_encryption": "passwords are SCRAM everywhere",
     "default_transaction_read_only": "the guard of service.data_gb sets it",
@@ -182,6 +194,11 @@ NETWORK = Rule(
 ADDRESS = Rule(
     "a host's address in {}, {} or {}".format(*LAB_NETWORKS),
     is_lab_address,
+)
+NETWORKS = Rule(
+    'addresses and networks such as ["10.1.2.0/24", "10.1.1.110"]; a network is named by its'
+    " first address",
+    are_networks,
 )
 PORT = between(1024, 65535)
 VERSION = matching(

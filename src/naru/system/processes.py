@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,16 +81,19 @@ def spawn(
     """
     as_other = account is not None and os.geteuid() == 0 and not account.is_current
     identity: dict[str, Any] = {}
+    home: dict[str, str] = {}
     if as_other and account is not None:
         identity = {
             "user": account.uid,
             "group": account.gid,
             "extra_groups": os.getgrouplist(account.name, account.gid),
         }
+        # libpq fails over certificates in a home that it may not enter.
+        home = {"HOME": pwd.getpwuid(account.uid).pw_dir}
     try:
         return subprocess.Popen(
             [str(word) for word in argv],
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **home, **(env or {})},
             # An unprivileged account may not be able to stand where root stands.
             cwd=cwd or ("/" if as_other else None),
             stdin=stdin if stdin is not None else subprocess.DEVNULL,

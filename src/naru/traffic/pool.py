@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from signal import Signals
 
 from naru.errors import MissingToolError, UnreachableError
 from naru.ground import Ground, Program
@@ -13,7 +14,7 @@ from naru.service import Service
 from naru.spec import Spec
 from naru.system import write_atomically
 from naru.traffic.console import Console
-from naru.traffic.hold import Hold
+from naru.traffic.hold import LONGEST_SECONDS, Hold
 from naru.traffic.inifile import quoted
 from naru.traffic.pgbouncer import PgBouncer
 from naru.traffic.users import parse_users, read_secrets, render_users
@@ -29,7 +30,15 @@ _SETTINGS = """\
 listen_addr = {host}
 listen_port = {port}
 unix_socket_dir =
-auth_type = scram-sha-256
+auth_type = hba
+auth_hba_file = {hba}
+client_tls_sslmode = require
+client_tls_protocols = secure
+client_tls_cert_file = {pair}
+client_tls_key_file = {pair}
+server_tls_sslmode = {server_mode}
+server_tls_protocols = secure
+server_tls_ca_file = {authority}
 auth_file = {users}
 admin_users = {admin}
 ignore_startup_parameters = extra_float_digits,options
@@ -78,9 +87,7 @@ class Pool:
     @property
     def pooler(self) -> PgBouncer:
         """Its control."""
-        host, port = self.address
-        admin = Dsn.of(host, port, "pgbouncer", ADMIN, passfile=self._ground.secrets.passfile)
-        return PgBouncer(admin, self._folder / "databases.ini")
+        return PgBouncer(self.dsn(ADMIN, "pgbouncer"), self._folder / "databases.ini")
 
     def dsn(self, user: str, database: str) -> Dsn:
         """How a client reaches `database` through the pool.
@@ -88,17 +95,24 @@ class Pool:
         The password is in the environment's passfile once `remember` was told it.
         """
         host, port = self.address
-        return Dsn.of(host, port, database, user, passfile=self._ground.secrets.passfile)
+        return Dsn.of(
+            host, port, database, user,
+            passfile=self._ground.secrets.passfile,
+            authority=self._ground.certificates.authority,
+        )  # fmt: skip
 
     def remember(self, user: str, password: str) -> None:
         """Keep a user's password in the passfile, for `dsn`."""
         self._ground.secrets.remember([self.address], user, password)
 
-    def up(self) -> None:
+    def up(self, *, verify: bool = True) -> None:
         """Have it running with the current settings. Where databases point stays as it was;
         the first time, the source's points at the source and the service's at the service.
+
+        Without `verify` it also takes servers that do not speak TLS yet.
         """
-        self._write_files()
+        self._write_files("verify-full" if verify else "prefer")
+        was_running = self.is_running
         config = str(self._folder / "pgbouncer.ini")
         self._ground.place(
             Program(
@@ -109,8 +123,21 @@ class Pool:
                 stop_seconds=5,
             )
         )
+        if was_running:
+            # By signal, since its console may not speak TLS before it has read this.
+            self.reload()
         self._ground.wait(self.PROGRAM, self._answers, "the pool to answer", START_SECONDS)
         self._reload()
+
+    @property
+    def is_running(self) -> bool:
+        """True while its process is there."""
+        return self._ground.pid(self.PROGRAM) is not None
+
+    def reload(self) -> None:
+        """Have it read its settings and its certificate anew; clients stay connected."""
+        if self.is_running:
+            self._ground.kill(self.PROGRAM, Signals.SIGHUP)
 
     def stop(self) -> None:
         """Stop it; its files stay."""
@@ -133,13 +160,16 @@ class Pool:
         facts = [self.pooler.observe(name) for name in names]
         return tuple(one.database for one in facts if (one.host, one.port) in addresses)
 
-    def hold(self, service: Service, seconds: float) -> Hold:
+    def hold(
+        self, service: Service, seconds: float, *, longest_seconds: float = LONGEST_SECONDS
+    ) -> Hold:
         """Over what the pool sends to `service`; open transactions have `seconds` to end."""
         return Hold(
             self.pooler,
             self.leading_to(service.address, service.own_address),
             seconds=seconds,
             ready=service.writer("postgres"),
+            longest_seconds=longest_seconds,
         )
 
     @property
@@ -150,7 +180,7 @@ class Pool:
     def _users_file(self) -> Path:
         return self._folder / "users.txt"
 
-    def _write_files(self) -> None:
+    def _write_files(self, server_mode: str) -> None:
         host, port = self.address
         secrets = self._ground.secrets
         password = secrets.password(ADMIN)
@@ -164,8 +194,13 @@ class Pool:
             self._write(databases, self._first_entries())
         settings = _SETTINGS.format(
             databases=databases, users=self._users_file, host=host, port=port, admin=ADMIN,
+            pair=self._ground.certificates.pair("pool"),
+            authority=self._ground.certificates.authority, server_mode=server_mode,
+            hba=self._folder / "hba.conf",
             pool_size=self._spec.traffic.pool_size, max_clients=self._spec.traffic.max_clients,
         )  # fmt: skip
+        lines = (f"hostssl all all {one.network} scram-sha-256\n" for one in self._ground.allowed())
+        self._write(self._folder / "hba.conf", "".join(lines))
         self._write(self._folder / "pgbouncer.ini", settings)
 
     def _first_entries(self) -> str:
