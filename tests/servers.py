@@ -92,6 +92,11 @@ def client_folders() -> tuple[Path, ...]:
     return (folder,) if folder.exists() else ()
 
 
+def whole_newest() -> Installation:
+    """The newest PostgreSQL that can be a member of a service: with TLS and all programs."""
+    return find_installations([SERVERS / "whole" / "18" / "bin"])[-1]
+
+
 def reap() -> None:
     """End servers that a test run which died has left, and remove their folders."""
     for session in HOME.glob("*") if HOME.exists() else ():

@@ -323,6 +323,8 @@ def keeper_ahead(
     script = folder / "conf" / "later.py"
     write_atomically(script, _LATER.format(days=days), owner=account)
     monkeypatch.setattr(schedule_program, "time", _Later(days))
+    # As under the supervisor: TLS looks for a client's certificate at home.
+    monkeypatch.setenv("HOME", str(folder))
     keeper = schedule_program.Keeper({**settings, "full_every_days": 3})
     drop = [] if account.uid == os.geteuid() else [
         "setpriv", f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups",

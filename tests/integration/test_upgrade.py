@@ -20,8 +20,9 @@ from naru.postgres import connect, fetch_all, fetch_value
 from naru.service import Clusters, Place, read_clusters
 from naru.service.election import read_keys
 from naru.spec import Spec
+from naru.system import wait_until
 from naru.upgrade import Sides, Upgrade, begin, observe, plan_upgrade
-from tests.servers import clients
+from tests.servers import whole_newest
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +61,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(server_folder: Path) -> Iterator[Scene]:
     spec = Spec.model_validate({
-        "ground": {"postgres": [str(clients().bin)]},
+        "ground": {"postgres": [str(whole_newest().bin)]},
         "service": {"members": 2, "version": "17"},
     })  # fmt: skip
     folder = server_folder / "upgrade"
@@ -119,6 +120,7 @@ def test_the_databases_follow_in_a_second_cluster_and_clients_notice_nothing(
     scene: Scene,
 ) -> None:
     here = scene.environment
+    wait_until(lambda: here.service.status().protection.level != "none", "a standby", 60)
     facts = observe(scene.spec, here.ground, here.service, here.pool, scene.journal, 18)
     begin(scene.journal, plan_upgrade(facts))
     with killed_before("copy other"):

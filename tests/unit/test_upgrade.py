@@ -54,11 +54,19 @@ def test_everything_in_the_way_is_told_at_once_with_its_remedy() -> None:
     facts = replace(
         FACTS, protection="none", sentence="Writes wait.", in_maintenance=("public.mine",),
         tablespaces=("fast",), migrations=("creativity",), taken=("10.1.3.46 (pool)",),
-        free_bytes=1000,
+        free_bytes=1000, lacks_tls=True,
     )  # fmt: skip
     with pytest.raises(RefusedError) as refused:
         plan_upgrade(facts)
-    for words in ("Writes wait.", "public.mine", "fast", "creativity", "10.1.3.46", "1,000 are"):
+    for words in (
+        "Writes wait.",
+        "public.mine",
+        "fast",
+        "creativity",
+        "10.1.3.46",
+        "1,000 are",
+        "TLS",
+    ):
         assert words in refused.value.message
     assert refused.value.remedy is not None
     assert "migrate finish" in refused.value.remedy

@@ -24,6 +24,7 @@ from naru.postgres.parameters import (
     Parameter,
     describe_parameters,
     has_extension,
+    lacks_tls,
     wrong_values,
 )
 from naru.postgres.passwords import generate_password, scram_secret
@@ -50,6 +51,7 @@ __all__ = [
     "generate_password",
     "has_extension",
     "initialise",
+    "lacks_tls",
     "newest",
     "oldest",
     "scram_secret",

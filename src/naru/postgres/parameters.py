@@ -55,6 +55,11 @@ def wrong_values(installation: Installation, settings: Mapping[str, str]) -> dic
     return {name: words for name, words in found.items() if words is not None}
 
 
+def lacks_tls(installation: Installation) -> bool:
+    """True if that PostgreSQL was built without TLS."""
+    return bool(wrong_values(installation, {"ssl": "on"}))
+
+
 def _said(installation: Installation, folder: str, settings: Mapping[str, str]) -> str | None:
     # By a file, not by an argument: others can read those.
     quoted = ((name, value.replace("'", "''")) for name, value in settings.items())

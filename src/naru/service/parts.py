@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from naru.errors import MissingToolError
 from naru.ground import Ground, Program, clear_stale_pid_file
-from naru.postgres import Installation
+from naru.postgres import Installation, lacks_tls
 from naru.service import audit, etcd, haproxy, onhost, parameters, patroni, rest
 from naru.service.clusters import base_name
 from naru.service.layout import (
@@ -116,7 +117,15 @@ class Parts:
             )
 
     def place_members(self, passwords: patroni.Passwords) -> None:
-        """A new cluster begins with its first node; an old one with all, who know each other."""
+        """A new cluster begins with its first node; an old one with all, who know each other.
+
+        Raises MissingToolError when the members' PostgreSQL was built without TLS.
+        """
+        if lacks_tls(self._installation):
+            raise MissingToolError(
+                f"{self._installation} was built without TLS, and the service speaks nothing else",
+                remedy="install one that was built with OpenSSL, such as the distribution's",
+            )
         self.write_configurations(passwords)
         if not self._founded.exists():
             first = self._layout.nodes[0]

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from naru.errors import NaruError
 from naru.ground import Ground, hosts_of, member_hosts
 from naru.journal import Journal
-from naru.postgres import connect, fetch_all
+from naru.postgres import Installation, connect, fetch_all, find_installation, lacks_tls
 from naru.service import Place, Service, base_name, next_place, read_clusters
 from naru.spec import Spec
 from naru.traffic import Pool
@@ -58,7 +58,12 @@ def observe(
         pooled=_pooled(pool, service),
         taken=_taken(declared, live, wanted),
         free_bytes=shutil.disk_usage(ground.folder).free,
+        lacks_tls=wanted > int(live.version) and lacks_tls(_installed(declared, wanted)),
     )
+
+
+def _installed(declared: Spec, wanted: int) -> Installation:
+    return find_installation(str(wanted), declared.ground.postgres)
 
 
 def live_place(declared: Spec, ground: Ground, service: Service) -> Place:

@@ -40,6 +40,8 @@ class UpgradeFacts:
     taken: tuple[str, ...]
     """Addresses that the new members would have and somebody else has."""
     free_bytes: int
+    lacks_tls: bool = False
+    """Whether the wanted PostgreSQL, as it is installed here, was built without TLS."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,12 @@ def plan_upgrade(facts: UpgradeFacts) -> UpgradePlan:
 def _hindrances(facts: UpgradeFacts) -> Iterator[tuple[str, str]]:
     if facts.protection == "none":
         yield facts.sentence, "see `naru service status`; wait until the service takes writes"
+    if facts.lacks_tls:
+        yield (
+            f"PostgreSQL {facts.wanted} as it is installed here was built without TLS, and the"
+            " service speaks nothing else",
+            "install one that was built with OpenSSL, such as the distribution's",
+        )
     if not facts.databases:
         yield "there is no database to bring across", "run `naru up` first"
     if facts.in_maintenance:
