@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 from naru.ground import state_folder
 from naru.postgres import LocalServer
 from tests import servers
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> None:
+    """Patroni's modules change it for the whole process when they are imported."""
+    os.umask(0o022)
 
 
 @pytest.fixture(scope="session")

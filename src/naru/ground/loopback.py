@@ -27,7 +27,7 @@ from naru.ground import claims, processes
 from naru.ground.access import Allowed, networks_of
 from naru.ground.addresses import AUTO, check_network, choose_network, local_address
 from naru.ground.certificates import Certificates
-from naru.ground.folder import socket_path
+from naru.ground.folder import SYSTEM_HOME, socket_path
 from naru.ground.hosts import hosts_of
 from naru.ground.identities import identities
 from naru.ground.living import LOGS, Living
@@ -147,6 +147,7 @@ class Loopback:
     def _prepare_folders(self) -> None:
         if not self.folder.parent.exists():
             private_folder(self.folder.parent, mode=0o755)
+        self._open_the_way()
         for folder in (self.folder, *(self.folder / name for name in _FOLDERS)):
             private_folder(folder, owner=self.account)
         for path, what in ((self.folder, "the state folder"), (Path(sys.prefix), "naru's Python")):
@@ -156,6 +157,13 @@ class Loopback:
                     remedy="move it to a folder that others may enter, such as /srv or /opt, "
                     "or run naru as an ordinary user",
                 )
+
+    def _open_the_way(self) -> None:
+        """Let the servers' account through to the state, where a strict umask closed folders."""
+        for parent in reversed(self.folder.parents):
+            ours = parent == SYSTEM_HOME or SYSTEM_HOME in parent.parents
+            if ours and not self.account.can_traverse(parent):
+                parent.chmod(parent.stat().st_mode | 0o011)
 
     def _lock(self) -> contextlib.AbstractContextManager[int]:
         """One up or down at a time."""
