@@ -56,8 +56,8 @@ def wrong_values(installation: Installation, settings: Mapping[str, str]) -> dic
 
 
 def lacks_tls(installation: Installation) -> bool:
-    """True if that PostgreSQL was built without TLS."""
-    return bool(wrong_values(installation, {"ssl": "on"}))
+    """True if that PostgreSQL says that it was built without TLS; not for any other trouble."""
+    return "not supported" in wrong_values(installation, {"ssl": "on"}).get("ssl", "")
 
 
 def _said(installation: Installation, folder: str, settings: Mapping[str, str]) -> str | None:
