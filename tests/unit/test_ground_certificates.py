@@ -176,6 +176,7 @@ def test_a_member_is_known_by_its_own_address_and_by_that_of_the_service() -> No
         "naru", "cedbserver1", "cedbserver2", "etcd1", "etcd2", "etcd3", "pool", "source",
         "backup", "restored1",
     }  # fmt: skip
+    assert found["etcd2"].addresses == ("127.1.3.52", "10.1.3.52", "127.0.0.1"), "peers call so"
     first = found["cedbserver1"]
     assert first.names == ("cedbserver1.db.example", "service.db.example")
     assert first.addresses == ("127.1.3.41", "127.1.3.32", "10.1.3.41", "10.1.3.32")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from naru.ground.access import OWN_MACHINE
 from naru.ground.hosts import Host, backup_hosts, etcd_hosts, member_hosts
 from naru.spec import Spec
 
@@ -81,10 +82,12 @@ def _identity(
     all_hosts = (host, *also)
     here = [address(one.lab_address) for one in all_hosts]
     lab = [one.lab_address for one in all_hosts]
+    # etcd holds a peer's certificate against where it calls from: on one machine, from there.
+    own = [OWN_MACHINE] if "peers" in dict(host.ports) else []
     return Identity(
         name=host.name,
         used_by=used_by,
         names=tuple(f"{one.name}.{spec.environment.private_domain}" for one in all_hosts),
-        addresses=tuple(dict.fromkeys((*here, *lab))),
+        addresses=tuple(dict.fromkeys((*here, *lab, *own))),
         places=tuple(Place(here[0], port, purpose) for purpose, port in host.ports),
     )
