@@ -6,8 +6,9 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from naru.errors import NaruError
 from naru.ground import Certificates
 from naru.ground.identities import POSTGRES_PORTS, Place
 from naru.ground.shown import shown_at
+from naru.journal import Journal
 from naru.lab.environment import Environment
 from naru.postgres import Dsn, connect, fetch_all, fetch_value
 from naru.spec import ServiceSpec, Spec
@@ -75,9 +77,35 @@ def gets_in(dsn: Dsn) -> bool:
 def gets_in_from(source: str, dsn: Dsn, environment: Environment) -> bool:
     """Whether a client at the address `source` of this machine gets in."""
     with Proxy(dsn.port, dsn.host, source=source) as proxy:
-        # The passfile knows the password by the port.
-        through = dsn.with_(hostaddr="127.0.0.1", port=str(proxy.port))
-        return gets_in(through.with_(password=environment.service.password))
+        return gets_in(by_way_of(proxy, dsn, environment))
+
+
+def by_way_of(proxy: Proxy, dsn: Dsn, environment: Environment) -> Dsn:
+    # The passfile knows the password by the port.
+    through = dsn.with_(hostaddr="127.0.0.1", port=str(proxy.port))
+    return through.with_(password=environment.service.password)
+
+
+@contextlib.contextmanager
+def connected_from(
+    source: str, environment: Environment
+) -> Iterator[Mapping[str, psycopg.Connection[Any]]]:
+    """A session from the address `source` at each door, by the door's name."""
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for door in ("writes", "reads", "pool"):
+            dsn = doors(environment)[door]
+            proxy = stack.enter_context(Proxy(dsn.port, dsn.host, source=source))
+            through = by_way_of(proxy, dsn, environment)
+            found[door] = stack.enter_context(connect(through, purpose="test", prepare=False))
+        yield found
+
+
+def goes_on(connection: psycopg.Connection[Any]) -> bool:
+    try:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.Error:
+        return False
 
 
 @pytest.mark.parametrize("door", ["writes", "reads", "member", "pool"])
@@ -165,15 +193,30 @@ def test_clients_get_in_from_where_the_spec_lets_them_and_from_nowhere_else(
     assert not gets_in_from(app, found["member"], environment)
     before = {one.name: one.pid for one in ground.status().programs}
     changed = Environment(spec_with(BASTION), ground.folder)
-    changed.up()
-    try:
-        for door in ("writes", "reads", "pool"):
-            assert gets_in_from(bastion, found[door], environment), door
-            assert not gets_in_from(app, found[door], environment), door
-        assert {one.name: one.pid for one in ground.status().programs} == before
-    finally:
-        environment.up()
+    with connected_from(app, environment) as early, connected_from("127.0.0.1", environment) as own:
+        changed.up(keep_sessions=True)
+        try:
+            for door in ("writes", "reads", "pool"):
+                assert gets_in_from(bastion, found[door], environment), door
+                assert not gets_in_from(app, found[door], environment), door
+            assert {one.name: one.pid for one in ground.status().programs} == before
+            assert all(map(goes_on, early.values()))
+            assert {(one.door, one.address) for one in changed.outsiders()} == {
+                (door, app) for door in early
+            }
+            early["pool"].execute("BEGIN")
+            ended = changed.end_outsiders()
+            assert {one.door for one in ended} == set(early)
+            assert changed.outsiders() == ()
+            assert not any(map(goes_on, early.values()))
+            assert all(map(goes_on, own.values()))
+        finally:
+            environment.up()
     assert gets_in_from(app, found["writes"], environment)
+    with Journal.in_folder(ground.folder) as journal:
+        noted = journal.latest("service", "access")
+        assert noted is not None
+        assert [one["address"] for one in noted.events()[0].data["sessions"]] == [app] * 3
 
 
 class Clients(threading.Thread):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from naru.errors import SpecError, UsageError
-from naru.ground import admission
+from naru.ground import OpenSession, admission, outside
 from naru.ground.access import local_network, networks_of
 from naru.ground.addresses import local_address
 from naru.spec.draft import declare_all
@@ -33,6 +33,11 @@ def judged(address: str) -> tuple[bool, str | None]:
 )
 def test_an_address_is_let_in_by_the_entry_that_has_it(address: str, by: str | None) -> None:
     assert judged(address) == (by is not None, by)
+
+
+def test_who_would_not_be_let_in_now_is_found_among_those_connected() -> None:
+    came = [OpenSession("pool", one, 4000) for one in ("127.7.2.121", "127.7.1.111", "127.0.0.1")]
+    assert [one.address for one in outside(came, ALLOWED)] == ["127.7.1.111"]
 
 
 def test_what_is_no_address_is_refused_as_such() -> None:

@@ -14,6 +14,7 @@ from naru.service.etcd import etcd_command
 from naru.service.haproxy import all_checked, parse_stats, render_haproxy
 from naru.service.layout import EtcdNode, Layout, Node
 from naru.service.onhost.member import Members, speak_from
+from naru.service.sessions import parse_sessions
 
 PASSWORDS = patroni.Passwords(superuser="s-1", replication="r-1", rewind="w-1", rest="h-1")
 
@@ -168,6 +169,17 @@ def test_commits_wait_for_members_and_never_for_anybody(tmp_path: Path) -> None:
     parse: Any = importlib.import_module("patroni.postgresql.sync").parse_sync_standby_names
     assert members.parsed(everyone, parse) == parse("ANY 1 (*)")
     assert members.parsed("ANY 1 (cedbserver1,cedbserver3)", parse).has_star is False
+
+
+def test_haproxy_tells_who_is_at_the_services_ports() -> None:
+    text = (
+        "0x55d8: proto=tcpv4 src=127.7.2.121:40482 fe=writes_in be=writes srv=cedbserver1 ts=00\n"
+        "0x55d9: proto=tcpv4 src=127.0.0.1:40483 fe=reads_in be=reads srv=<none> ts=00\n"
+        "0x55da: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00\n\n"
+    )
+    found = [(one.door, one.address, one.port, one.handle) for one in parse_sessions(text)]
+    assert found == [("writes", "127.7.2.121", 40482, "0x55d8"),
+                     ("reads", "127.0.0.1", 40483, "0x55d9")]  # fmt: skip
 
 
 def test_haproxy_statistics_give_the_servers_that_are_up() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import Signals
@@ -14,14 +15,30 @@ from typing import Any
 from naru.backup.manager import Backups
 from naru.backup.plan import RestorePlan
 from naru.backup.recovery import forget_recovery, lay_down, watch
-from naru.errors import RefusedError, UsageError
-from naru.ground import Ground, Host, Program, clear_stale_pid_file, restored_hosts
-from naru.postgres import Dsn, server_command, write_settings
+from naru.errors import NaruError, RefusedError, UsageError
+from naru.ground import Ground, Host, OpenSession, Program, clear_stale_pid_file, restored_hosts
+from naru.postgres import (
+    Connection,
+    Dsn,
+    connect,
+    fetch_all,
+    server_command,
+    write_settings,
+)
 from naru.service import SUPERUSER, Service
 from naru.spec import Spec
 from naru.system import SILENT, Observer, write_atomically
 
 _NOTE = "restored.json"
+_SESSIONS = """
+    SELECT host(client_addr), client_port, usename || '@' || datname,
+           pid || ' ' || backend_start
+    FROM pg_stat_activity WHERE client_addr IS NOT NULL AND datname IS NOT NULL
+"""
+_END = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid || ' ' || backend_start = ANY(%s)
+"""
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,29 @@ class Beside:
         for one in self.list():
             if one.running:
                 self._ground.kill(one.program, Signals.SIGHUP)
+
+    def sessions(self) -> tuple[OpenSession, ...]:
+        """Every client of those that run; one that does not answer has none."""
+        found: list[OpenSession] = []
+        for one in self.list():
+            with contextlib.suppress(NaruError):
+                if one.running:
+                    with self._look(one) as connection:
+                        rows = fetch_all(connection, _SESSIONS)
+                    found += [OpenSession(f"restored {one.name}", *row) for row in rows]
+        return tuple(found)
+
+    def end_sessions(self, sessions: Iterable[OpenSession]) -> None:
+        """End those of `sessions` that are here."""
+        wanted = list(sessions)
+        for one in self.list():
+            ours = [session.handle for session in wanted if session.door == f"restored {one.name}"]
+            if ours and one.running:
+                with self._look(one) as connection:
+                    connection.execute(_END, [ours])
+
+    def _look(self, one: Restored) -> Connection:
+        return connect(self.dsn(one.name, "postgres"), purpose="sessions", seconds=2)
 
     def stop(self) -> None:
         """Stop all of them; their data stay."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from naru.cli import talk
 from naru.spec.changing import WORDS
 
 if TYPE_CHECKING:
+    from naru.ground import OpenSession
     from naru.service import ChangePlan, Window
 
 
@@ -28,6 +30,17 @@ def show_plan(plan: ChangePlan, window: Window | None, *, now: bool) -> None:
     if plan.restarts:
         talk.say(f"restart, one by one, for: {', '.join(plan.restarts)}")
         talk.say(when_restarts(window, now=now))
+
+
+def show_outsiders(sessions: Sequence[OpenSession], *, keep: bool) -> None:
+    """Who is connected from where naru.toml lets nobody in any more, and what becomes of them."""
+    if not sessions:
+        return
+    from naru.lab.admitting import told
+
+    fate = "they stay, as --keep-sessions says" if keep else "they end (--keep-sessions: they stay)"
+    many = "1 session is" if len(sessions) == 1 else f"{len(sessions)} sessions are"
+    talk.say(f"{many} open from addresses that are not let in: {told(sessions)}; {fate}")
 
 
 def when_restarts(window: Window | None, *, now: bool) -> str:

@@ -26,6 +26,12 @@ def up(
     now: Annotated[
         bool, typer.Option("--now", help="Restart members without waiting for the window.")
     ] = False,
+    keep_sessions: Annotated[
+        bool,
+        typer.Option(
+            "--keep-sessions", help="Leave sessions open whose address is not let in any more."
+        ),
+    ] = False,
     yes: YesOption = False,
     json: Annotated[
         bool, typer.Option("--json", help="With --plan: the plan as one JSON document on stdout.")
@@ -36,7 +42,7 @@ def up(
     Harmless when it is up; after a power cut everything comes back with its data. When
     naru.toml changed, the difference is shown, asked about, and nothing else is touched.
     """
-    from naru.cli.changing import asks, show_plan
+    from naru.cli.changing import asks, show_outsiders, show_plan
     from naru.cli.progress import observer_for
     from naru.ground import state_folder
     from naru.lab import Environment, fill
@@ -44,20 +50,24 @@ def up(
 
     declared, file = spec_of(spec)
     environment = Environment(declared, state_folder(file))
-    planned = environment.plan()
+    planned, outsiders = environment.plan(), environment.outsiders()
     if not (plan and json):
         show_plan(planned, window_of(declared), now=now)
+        show_outsiders(outsiders, keep=keep_sessions)
     if plan:
         if json:
-            talk.put_json(planned.to_json())
-        elif not planned.changes and not planned.waiting:
+            talk.put_json({
+                **planned.to_json(), "sessions_that_end": [] if keep_sessions else
+                [one.to_json() for one in outsiders],
+            })  # fmt: skip
+        elif not planned.changes and not planned.waiting and not outsiders:
             talk.say("nothing to change")
         raise typer.Exit(1 if planned.refused else 0)
     planned.must_be_possible()
-    if asks(planned):
+    if asks(planned) or (outsiders and not keep_sessions):
         talk.confirm("change this", yes=yes)
     with observer_for() as observer:
-        environment.up(observer, plan=planned, now=now)
+        environment.up(observer, plan=planned, now=now, keep_sessions=keep_sessions)
         if not bare:
             fill(environment, observer)
     source, pool = environment.source.dsn(), environment.pool.address

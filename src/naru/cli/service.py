@@ -51,7 +51,7 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     found, pools = environment.service.status(), _pools(environment)
     kept, upgrading = backup.backup_status(environment), name_of_upgrade(environment)
     damaged = damaged_members(environment.service)
-    secured = security.certificate_status(environment.ground)
+    secured, outsiders = security.certificate_status(environment.ground), environment.outsiders()
     if json:
         document = found.to_json()
         document["damaged"] = damaged
@@ -60,6 +60,7 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
         document["upgrade"] = upgrading
         document |= settings.storage_and_maintenance(environment)
         document["certificates"] = secured
+        document["not_let_in"] = [one.to_json() for one in outsiders]
         talk.put_json(document)
     else:
         _print(found, pools)
@@ -75,6 +76,11 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
             talk.put(f"upgrade: {upgrading} is under way; `naru service upgrade` shows it")
         if secured is not None and secured["trouble"]:
             talk.put(f"certificates: {secured['trouble']}: naru service certificates --renew")
+        if outsiders:
+            talk.put(
+                f"access: {len(outsiders)} sessions are open from addresses that are not let in:"
+                " naru service access"
+            )
     full = environment.service.storage()
     stopped = found.protection.level == "none" or (full is not None and full.read_only)
     raise typer.Exit(1 if stopped else 0)
@@ -171,16 +177,10 @@ def restart(
 def _noted(environment: Environment, what: str) -> Iterator[tuple[Run, Observer]]:
     """A run in the journal for planned work, with how it ended."""
     from naru.cli.progress import observer_for
-    from naru.journal import Journal
+    from naru.lab.noting import noted
 
-    with Journal.in_folder(environment.ground.folder) as journal, observer_for() as observer:
-        run = journal.begin("service", what)
-        outcome = "failed"
-        try:
-            yield run, observer
-            outcome = "done"
-        finally:
-            run.end(outcome)
+    with noted(environment.ground.folder, what) as run, observer_for() as observer:
+        yield run, observer
 
 
 def _pools(environment: Environment) -> list[PoolerFacts]:

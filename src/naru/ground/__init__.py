@@ -8,7 +8,14 @@ programs do; the service, the pool and the old server bring their own.
 
 from __future__ import annotations
 
-from naru.ground.access import OWN_MACHINE, Admission, Allowed, admission
+from naru.ground.access import (
+    OWN_MACHINE,
+    Admission,
+    Allowed,
+    OpenSession,
+    admission,
+    outside,
+)
 from naru.ground.certificates import Certificate, Certificates, worst_of
 from naru.ground.folder import state_folder
 from naru.ground.hosts import (
@@ -47,6 +54,7 @@ __all__ = [
     "Host",
     "HostStatus",
     "Loopback",
+    "OpenSession",
     "Place",
     "PortStatus",
     "Program",
@@ -59,6 +67,7 @@ __all__ = [
     "member_hosts",
     "open_ground",
     "outdated",
+    "outside",
     "processes_of",
     "restored_hosts",
     "state_folder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
@@ -43,6 +43,36 @@ class Admission:
     def to_json(self) -> dict[str, Any]:
         """The stable document of `naru service access ADDRESS --json`."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A client that is connected at one of the doors: where it comes from."""
+
+    door: str
+    """`writes`, `reads`, `pool`, or `restored NAME`."""
+    address: str
+    port: int
+    about: str = ""
+    """What is known of it: `user@database`."""
+    handle: str = ""
+    """By what its door knows it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """One entry of `sessions` in `naru service access --json`."""
+        document = asdict(self)
+        del document["handle"]
+        return document
+
+
+def outside(sessions: Iterable[OpenSession], allowed: Sequence[Allowed]) -> tuple[OpenSession, ...]:
+    """Those that would not be let in if they came now."""
+    networks = [IPv4Network(one.network) for one in allowed]
+    return tuple(
+        one
+        for one in sessions
+        if not any(IPv4Address(one.address) in network for network in networks)
+    )
 
 
 def networks_of(declared: Sequence[str], network: str) -> tuple[Allowed, ...]:

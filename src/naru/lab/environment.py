@@ -8,8 +8,9 @@ from pathlib import Path
 
 from naru.backup import Backups, Beside, InPlace
 from naru.errors import NaruError, UsageError
-from naru.ground import Ground, hosts_of, member_hosts, open_ground
+from naru.ground import Ground, OpenSession, hosts_of, member_hosts, open_ground
 from naru.lab import maintenance
+from naru.lab.admitting import Door, end_outsiders, open_sessions, outsiders, told
 from naru.lab.applying import (
     carry_out_restarts,
     follow_what_moved,
@@ -17,9 +18,11 @@ from naru.lab.applying import (
     restarts_now,
 )
 from naru.lab.maintenance import place_maintenance
+from naru.lab.noting import note
 from naru.lab.securing import Reloadable, pass_to_tls, show_new_certificates
 from naru.postgres import Dsn
 from naru.service import (
+    AppliedFile,
     ChangePlan,
     Service,
     Standalone,
@@ -58,12 +61,18 @@ class Environment:
         return what_is_wanted(self.spec, self.service.installation)
 
     def up(
-        self, observer: Observer = SILENT, *, plan: ChangePlan | None = None, now: bool = False
+        self,
+        observer: Observer = SILENT,
+        *,
+        plan: ChangePlan | None = None,
+        now: bool = False,
+        keep_sessions: bool = False,
     ) -> None:
         """Have all of it running. Harmless when it is; after a power cut all comes back.
 
         What the spec changes is carried out by `plan` (made here when not given). Members that
         need a restart get it at once when `now`, or when no maintenance window says otherwise.
+        Sessions from addresses that are not let in any more end, unless `keep_sessions`.
         Raises SpecError or RefusedError, before anything is touched, for what cannot be.
         """
         plan = plan or self.plan()
@@ -88,9 +97,41 @@ class Environment:
         by_itself = place_maintenance(self.spec, self.ground)
         if plan.restarts and not at_once and not by_itself:
             observer.note("nobody restarts by itself here: run `naru up` again in the window")
+        if not keep_sessions:
+            self.end_outsiders()
         if at_once:
             carry_out_restarts(self.ground, self.service, self.pool, observer)
             note_applied(self.ground, wanted, ())
+
+    def sessions(self) -> tuple[OpenSession, ...]:
+        """Every client at the endpoints, the pool and restored instances."""
+        return open_sessions(self._doors)
+
+    def allowed_in_force(self) -> bool:
+        """Whether `service.allowed` is what the last `up` applied."""
+        applied = AppliedFile(self.ground).read()
+        if applied is None:
+            return True
+        known = applied.values.get("service.allowed", self.spec.service.allowed)
+        return list(known) == list(self.spec.service.allowed)
+
+    def outsiders(self) -> tuple[OpenSession, ...]:
+        """Those of `sessions` whose address is not let in any more; none before the first `up`."""
+        return outsiders(self.ground, self._doors) if self.ground.status().up else ()
+
+    def end_outsiders(self) -> tuple[OpenSession, ...]:
+        """End them, and note it. Raises NotPermittedError or DeadlineError, naming who stays."""
+        ended = end_outsiders(self.ground, self._doors)
+        if ended:
+            note(
+                self.ground.folder, "access", "access.ended", f"ended: {told(ended)}",
+                sessions=[one.to_json() for one in ended],
+            )  # fmt: skip
+        return ended
+
+    @property
+    def _doors(self) -> tuple[Door, ...]:
+        return self.service, self.beside, self.pool
 
     def renew(self, *, with_authority: bool = False) -> tuple[str, ...]:
         """New certificates for all, by a new authority if asked for, and in use; their names."""

@@ -6,13 +6,13 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from naru.errors import RefusedError, UnreachableError, UsageError
-from naru.ground import Ground
+from naru.ground import Ground, OpenSession
 from naru.postgres import Dsn, Installation, connect, fetch_value, find_installation
 from naru.service import haproxy, patroni, rest, storage
 from naru.service.accounts import create_database_and_user
@@ -20,6 +20,7 @@ from naru.service.clusters import read_clusters
 from naru.service.election import restore_keys
 from naru.service.layout import REST_USER, SUPERUSER, Layout, Node, data_version, layout_of
 from naru.service.parts import GUARDIAN, HAPROXY, STATS_SOCKET, Parts
+from naru.service.sessions import end_sessions, sessions_at
 from naru.service.status import Member, ServiceStatus, is_primary, observe, postmaster_pid
 from naru.service.storage import Storage, place_storage_guard, read_storage
 from naru.spec import Spec
@@ -290,6 +291,15 @@ class Service:
             raise UsageError(f"no postmaster runs for {name}")
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def sessions(self) -> tuple[OpenSession, ...]:
+        """Every client at the endpoints, with the address that it comes from."""
+        return sessions_at(self._stats_socket)
+
+    def end_sessions(self, sessions: Iterable[OpenSession]) -> None:
+        """End those of `sessions` that are at the endpoints."""
+        ours = {one.handle for one in sessions}
+        end_sessions(self._stats_socket, (one for one in self.sessions() if one.handle in ours))
 
     def storage(self) -> Storage | None:
         """How full the members are, as the guard saw it last; None before its first look."""

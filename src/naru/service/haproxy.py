@@ -144,8 +144,8 @@ def lead_to(layout: Layout, other: Layout, live: Path, stats_socket: Path) -> No
     Sessions that write are not ended: whoever fenced the database there has done so.
     Raises UnreachableError when HAProxy does not take it.
     """
-    _ask(stats_socket, f"set map {live} {_LIVE} {layout.first_number}", 5)
-    said = _ask(stats_socket, f"get map {live} {_LIVE}", 5)
+    ask(stats_socket, f"set map {live} {_LIVE} {layout.first_number}", 5)
+    said = ask(stats_socket, f"get map {live} {_LIVE}", 5)
     if f'value="{layout.first_number}"' not in said:
         raise UnreachableError(
             f"HAProxy does not lead to {layout.cluster}: {said.strip() or 'no answer'}",
@@ -154,7 +154,7 @@ def lead_to(layout: Layout, other: Layout, live: Path, stats_socket: Path) -> No
     for backend in ("reads", "reads_on_primary"):
         for node in other.nodes:
             server = f"{backend}{other.suffix}/{node.name}"
-            _ask(stats_socket, f"shutdown sessions server {server}", 5)
+            ask(stats_socket, f"shutdown sessions server {server}", 5)
 
 
 def _servers(layout: Layout) -> str:
@@ -179,7 +179,7 @@ class Endpoint:
 
 def endpoints(layout: Layout, stats_socket: Path, seconds: float = 2.0) -> tuple[Endpoint, ...]:
     """The write and the read endpoint as HAProxy sees them; both down when it does not answer."""
-    rows, end = parse_stats(_ask(stats_socket, "show stat", seconds)), layout.suffix
+    rows, end = parse_stats(ask(stats_socket, "show stat", seconds)), layout.suffix
     reads = f"reads{end}" if rows.get(f"reads{end}") else f"reads_on_primary{end}"
     return (
         _endpoint("writes", layout.address, layout.write_port, f"writes{end}", rows),
@@ -211,7 +211,7 @@ def is_settled(stats_socket: Path, seconds: float = 2.0) -> bool:
 
     Until then a new HAProxy may lead writes to a standby.
     """
-    return all_checked(_ask(stats_socket, "show stat", seconds))
+    return all_checked(ask(stats_socket, "show stat", seconds))
 
 
 def all_checked(text: str) -> bool:
@@ -231,7 +231,7 @@ def routes(stats_socket: Path, backend: str = "writes", seconds: float = 2.0) ->
 
     More than `endpoints` tells: one whose first check has just failed still gets sessions.
     """
-    rows = csv.DictReader(io.StringIO(_ask(stats_socket, "show stat", seconds).removeprefix("# ")))
+    rows = csv.DictReader(io.StringIO(ask(stats_socket, "show stat", seconds).removeprefix("# ")))
     return tuple(
         row["svname"]
         for row in rows
@@ -243,22 +243,23 @@ def trust(stats_socket: Path, authority: Path, seconds: float = 2.0) -> bool:
     """Have HAProxy check members by what `authority` holds now; sessions stay. False if it
     did not take it."""
     pem = authority.read_text().strip()
-    _ask(stats_socket, f"set ssl ca-file {authority} <<\n{pem}\n", seconds)
-    return "Success" in _ask(stats_socket, f"commit ssl ca-file {authority}", seconds)
+    ask(stats_socket, f"set ssl ca-file {authority} <<\n{pem}\n", seconds)
+    return "Success" in ask(stats_socket, f"commit ssl ca-file {authority}", seconds)
 
 
 def allow(stats_socket: Path, file: Path, seconds: float = 2.0) -> bool:
     """Have HAProxy let in what `file` names now, all at once; sessions stay. False if it did
     not take it."""
-    version = _ask(stats_socket, f"prepare acl {file}", seconds).rpartition(":")[2].strip()
+    version = ask(stats_socket, f"prepare acl {file}", seconds).rpartition(":")[2].strip()
     if not version.isdigit():
         return False
     for network in file.read_text().split():
-        _ask(stats_socket, f"add acl @{version} {file} {network}", seconds)
-    return not _ask(stats_socket, f"commit acl @{version} {file}", seconds).strip()
+        ask(stats_socket, f"add acl @{version} {file} {network}", seconds)
+    return not ask(stats_socket, f"commit acl @{version} {file}", seconds).strip()
 
 
-def _ask(path: Path, command: str, seconds: float) -> str:
+def ask(path: Path, command: str, seconds: float) -> str:
+    """HAProxy's answer to a command at its socket `path`; empty when there is none."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(seconds)

@@ -5,7 +5,7 @@ Nothing here knows of PostgreSQL.
 
 from __future__ import annotations
 
-from naru.system.account import Account, server_account
+from naru.system.account import Account, operator, server_account
 from naru.system.companion import Companion
 from naru.system.files import give_to, private_folder, write_atomically
 from naru.system.locks import is_locked, locked
@@ -29,6 +29,7 @@ __all__ = [
     "is_locked",
     "locked",
     "need_program",
+    "operator",
     "private_folder",
     "run",
     "server_account",

@@ -57,5 +57,15 @@ def server_account(preferred: str = "postgres") -> Account:
     )
 
 
+def operator() -> str:
+    """Who runs this program, for a record of what was done: the account, and who became it."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = str(os.geteuid())
+    before = os.environ.get("SUDO_USER", "")
+    return f"{name} (sudo by {before})" if before and before != name else name
+
+
 def _account(entry: pwd.struct_passwd) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)

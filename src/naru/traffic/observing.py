@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from naru.errors import UsageError
+from naru.ground import OpenSession
 from naru.traffic.console import Console
 from naru.traffic.inifile import WILDCARD, entries
 from naru.traffic.inistore import IniStore
@@ -41,6 +42,14 @@ def holders(console: Console, database: str) -> list[str]:
         for server in console.show("SERVERS")
         if server["database"] == database and server["state"] == "active"
     ]
+
+
+def clients(console: Console, door: str) -> tuple[OpenSession, ...]:
+    """Everybody who is connected, as sessions at `door`."""
+    return tuple(
+        OpenSession(door, row["addr"], int(row["port"]), f"{row['user']}@{row['database']}")
+        for row in console.show("CLIENTS")
+    )
 
 
 def _unused(console: Console, ini: IniStore, database: str) -> dict[str, Any]:

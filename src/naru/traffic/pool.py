@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from signal import Signals
 
 from naru.errors import MissingToolError, UnreachableError
-from naru.ground import Ground, Program
+from naru.ground import Ground, OpenSession, Program
 from naru.postgres import Dsn, scram_secret
 from naru.service import Service
 from naru.spec import Spec
 from naru.system import write_atomically
+from naru.system.sockets import hang_up
 from naru.traffic.console import Console
 from naru.traffic.hold import LONGEST_SECONDS, Hold
 from naru.traffic.inifile import quoted
+from naru.traffic.observing import clients
 from naru.traffic.pgbouncer import PgBouncer
 from naru.traffic.users import parse_users, read_secrets, render_users
 
@@ -153,6 +156,24 @@ class Pool:
         if self._answers():
             self._reload()
         return sorted(secrets)
+
+    def sessions(self) -> tuple[OpenSession, ...]:
+        """Every client, with the address that it comes from; none while it does not run."""
+        if not self.is_running:
+            return ()
+        try:
+            with Console(self.pooler.admin) as console:
+                return clients(console, self.PROGRAM)
+        except UnreachableError:
+            return ()
+
+    def end_sessions(self, sessions: Iterable[OpenSession]) -> None:
+        """End those of `sessions` that are clients of the pool. Raises NotPermittedError when
+        this account may not reach into the pool's process."""
+        ours = {(one.address, one.port) for one in sessions if one.door == self.PROGRAM}
+        pid = self._ground.pid(self.PROGRAM)
+        if ours and pid is not None:
+            hang_up([pid], lambda line: line.here == self.address and line.peer in ours)
 
     def leading_to(self, *addresses: tuple[str, int]) -> tuple[str, ...]:
         """The databases of the spec that the pool sends to one of `addresses` now."""
