@@ -274,6 +274,13 @@ def test_certificates_and_authority_are_renewed_under_running_clients(
     assert [one.errors for one in both] == [[], []]
     for place in places:
         assert shown_at(place) not in {None, old_serials[place]}, place
+    with Journal.in_folder(environment.ground.folder) as journal:
+        noted = journal.latest("service", "certificates")
+        assert noted is not None
+        assert noted.outcome == "done"
+        assert {one.data["serial"] for one in noted.events()} >= {
+            one.serial for one in certificates.list() if "earlier" not in one.used_by
+        }
     for dsn in doors(environment).values():
         assert gets_in(dsn)
         assert gets_in(dsn.with_(sslrootcert=str(old_authority)))

@@ -80,7 +80,10 @@ def delete(
 
     What goes, and what can be restored afterwards, is shown first.
     """
-    backups = with_backups(spec).backups
+    from naru.lab.noting import noted
+
+    environment = with_backups(spec)
+    backups = environment.backups
     plan = backups.plan_deletion(backup)
     for one in (*plan.named, *plan.with_them):
         why = " (builds on one that goes)" if one in plan.with_them else ""
@@ -88,8 +91,11 @@ def delete(
     if plan.before is not None:
         talk.say(f"can be restored now:  {plan.before.sentence(backups.zone)}")
     talk.say(f"and afterwards:       {plan.after.sentence(backups.zone)}")
-    talk.confirm(f"delete {len(plan.named) + len(plan.with_them)} backups", yes=yes)
-    backups.delete(plan)
+    goes = (*plan.named, *plan.with_them)
+    talk.confirm(f"delete {len(goes)} backups", yes=yes)
+    with noted(environment.ground.folder, "backups deleted") as run:
+        run.event("backup.deleted", ", ".join(one.id for one in goes))
+        backups.delete(plan)
     talk.put(f"deleted, {human_bytes(plan.size)} freed besides the WAL")
 
 

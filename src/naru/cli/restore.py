@@ -112,8 +112,10 @@ def _tell(plan: RestorePlan) -> None:
 
 def _beside(environment: Environment, plan: RestorePlan, name: str, *, json: bool) -> None:
     from naru.cli.progress import observer_for
+    from naru.lab.noting import noted
 
-    with observer_for() as observer:
+    with noted(environment.ground.folder, "restore beside") as run, observer_for() as observer:
+        run.event("backup.restore", f"{name}: {plan.target.sentence}, from {plan.backup.id}")
         one = environment.beside.restore(plan, name, observer=observer)
     if json:
         talk.put_json(one.to_json())
@@ -125,11 +127,13 @@ def _beside(environment: Environment, plan: RestorePlan, name: str, *, json: boo
 
 def _in_place(environment: Environment, plan: RestorePlan, *, yes: bool, json: bool) -> None:
     from naru.cli.progress import observer_for
+    from naru.lab.noting import noted
 
     cluster = environment.spec.service.cluster_name
     talk.say("what was committed since is gone from the service; old data stay until --confirm")
     talk.confirm(f"take cluster {cluster} back, with all its clients waiting meanwhile", yes=yes)
-    with observer_for() as observer:
+    with noted(environment.ground.folder, "restore in place") as run, observer_for() as observer:
+        run.event("backup.restore", f"{plan.target.sentence}, from {plan.backup.id}")
         state = environment.in_place(observer).restore(plan)
     _show(state, json=json)
 
@@ -138,19 +142,22 @@ def _afterwards(
     environment: Environment, *, confirm: bool, undo: bool, yes: bool, json: bool
 ) -> None:
     from naru.cli.progress import observer_for
+    from naru.lab.noting import noted
 
-    with observer_for() as observer:
+    if undo:
+        talk.confirm("give up what was written since the restore", yes=yes)
+    elif confirm:
+        talk.confirm("delete the data from before the restore", yes=yes)
+    what = "undo" if undo else "confirm" if confirm else "resume"
+    folder = environment.ground.folder
+    with noted(folder, f"restore in place, {what}") as run, observer_for() as observer:
         work = environment.in_place(observer)
-        if undo:
-            talk.confirm("give up what was written since the restore", yes=yes)
-            state = work.undo()
-            talk.say("the service is as it was before the restore")
-        elif confirm:
-            talk.confirm("delete the data from before the restore", yes=yes)
-            state = work.confirm()
-            talk.say("the data from before the restore are deleted")
-        else:
-            state = work.resume()
+        state = work.undo() if undo else work.confirm() if confirm else work.resume()
+        run.event("backup.restore", state.target.sentence)
+    if undo:
+        talk.say("the service is as it was before the restore")
+    elif confirm:
+        talk.say("the data from before the restore are deleted")
     _show(state, json=json)
 
 
@@ -192,10 +199,14 @@ def remove(
     yes: YesOption = False,
 ) -> None:
     """Stop an instance and delete its data."""
-    beside = with_backups(spec).beside
-    one = beside.find(name)
+    from naru.lab.noting import noted
+
+    environment = with_backups(spec)
+    one = environment.beside.find(name)
     talk.confirm(f"delete restored instance {one.name}, which shows {one.target}", yes=yes)
-    beside.remove(name)
+    with noted(environment.ground.folder, "restored instance removed") as run:
+        run.event("backup.removed", f"{name}: {one.target}")
+        environment.beside.remove(name)
 
 
 @app.command("bring-back")
@@ -215,6 +226,7 @@ def bring_back(
     since then stay as they are. All tables in one transaction.
     """
     from naru.backup import bring_rows_back, count_lost_rows
+    from naru.lab.noting import noted
 
     environment = with_backups(spec)
     past = environment.beside.dsn(name, database)
@@ -222,7 +234,9 @@ def bring_back(
     for one, rows in count_lost_rows(past, service, table).items():
         talk.say(f"{one}: {rows} rows are lost")
     talk.confirm(f"copy them back into {service}", yes=yes)
-    done = bring_rows_back(past, service, table)
+    with noted(environment.ground.folder, "rows brought back") as run:
+        done = bring_rows_back(past, service, table)
+        run.event("backup.rows", ", ".join(f"{one}: {rows}" for one, rows in done.items()))
     if json:
         talk.put_json(done)
         return

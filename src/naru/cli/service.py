@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from naru.cli import backup, restore, security, settings, talk
+from naru.cli.history import history
 from naru.cli.options import JsonOption, SpecOption, YesOption, running
 from naru.cli.upgrade import name_of_upgrade, upgrade
 from naru.errors import NaruError
@@ -33,6 +34,7 @@ app.command("settings")(settings.settings)
 app.command("audit")(settings.audit)
 app.command()(security.certificates)
 app.command()(security.access)
+app.command()(history)
 
 
 @app.callback()
@@ -117,6 +119,7 @@ def switchover(
     with _noted(environment, "switchover") as (run, observer):
         hold = environment.pool.hold(service, pause_seconds)
         done = switch_over(service, plan, hold, observer=observer)
+        run.event("service.switchover", f"{done.leave} → {done.enter}")
         for name, value in done.to_json().items():
             run.figure(name, value, "ms" if name == "held_ms" else "")
     if json:
@@ -161,6 +164,7 @@ def restart(
         )
         for name, value in done.to_json().items():
             run.figure(name, value, "")
+        run.event("service.restart", f"restarted {', '.join(done.members) or 'nobody'}")
     if json:
         talk.put_json(done.to_json())
         return

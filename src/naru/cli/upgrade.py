@@ -65,7 +65,7 @@ def upgrade(
         raise UsageError(f"{' and '.join(chosen)} cannot be had at once", remedy="name one")
     with _opened(spec) as (environment, journal):
         if minor:
-            _minor(environment, journal, pause_seconds, yes=yes, json=json)
+            _minor(environment, pause_seconds, yes=yes, json=json)
             return
         found = _Found(environment, journal, jobs, pause_seconds)
         if to is not None:
@@ -263,10 +263,9 @@ def _show_crossed(found: _Found, crossed: tuple[Crossed, ...], *, json: bool) ->
         )
 
 
-def _minor(
-    environment: Environment, journal: Journal, pause_seconds: float, *, yes: bool, json: bool
-) -> None:
+def _minor(environment: Environment, pause_seconds: float, *, yes: bool, json: bool) -> None:
     from naru.cli.progress import observer_for
+    from naru.lab.noting import noted
     from naru.upgrade import plan_minor, renew, running_versions
 
     service = environment.service
@@ -280,17 +279,13 @@ def _minor(
     for name, version in plan.behind.items():
         talk.say(f"{name}: {version} → {plan.version} ({installed.bin})")
     talk.confirm(f"start {', '.join(plan.order.members)} anew, in this order", yes=yes)
-    run = journal.begin("service", f"minor upgrade to {plan.version}")
-    outcome = "failed"
-    try:
-        with observer_for() as observer:
-            done = renew(
-                service, environment.ground, plan,
-                lambda: environment.pool.hold(service, pause_seconds), observer=observer,
-            )  # fmt: skip
-        outcome = "done"
-    finally:
-        run.end(outcome)
+    folder = environment.ground.folder
+    with noted(folder, f"minor upgrade to {plan.version}") as run, observer_for() as observer:
+        done = renew(
+            service, environment.ground, plan,
+            lambda: environment.pool.hold(service, pause_seconds), observer=observer,
+        )  # fmt: skip
+        run.event("upgrade.minor", ", ".join(f"{one} {plan.behind[one]}" for one in done.members))
     if json:
         talk.put_json({"version": plan.version, **done.to_json()})
         return

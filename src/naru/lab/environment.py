@@ -18,7 +18,7 @@ from naru.lab.applying import (
     restarts_now,
 )
 from naru.lab.maintenance import place_maintenance
-from naru.lab.noting import note
+from naru.lab.noting import issues_noted, note, note_changes
 from naru.lab.securing import Reloadable, pass_to_tls, show_new_certificates
 from naru.postgres import Dsn
 from naru.service import (
@@ -77,6 +77,16 @@ class Environment:
         """
         plan = plan or self.plan()
         plan.must_be_possible()
+        with issues_noted(self.ground.folder, self.ground.certificates):
+            self._have_running(plan, observer)
+        wanted = self._wanted
+        note_applied(self.ground, wanted, plan.restarts)
+        note_changes(self.ground.folder, plan)
+        if not keep_sessions:
+            self.end_outsiders()
+        self._restart_for(plan, wanted, observer, now=now)
+
+    def _have_running(self, plan: ChangePlan, observer: Observer) -> None:
         _step(observer, "ground", self.ground.up)
         _step(observer, "old server", self.source.up)
         if self.service.is_plain and self.pool.is_running:
@@ -92,13 +102,15 @@ class Environment:
         else:
             self.backups.stop()
         self._serve_certificates()
-        wanted, at_once = self._wanted, restarts_now(self.spec, plan, now=now)
-        note_applied(self.ground, wanted, plan.restarts)
+
+    def _restart_for(
+        self, plan: ChangePlan, wanted: Wanted, observer: Observer, *, now: bool
+    ) -> None:
+        """Restart members for the settings that need it, now or when the window opens."""
+        at_once = restarts_now(self.spec, plan, now=now)
         by_itself = place_maintenance(self.spec, self.ground)
         if plan.restarts and not at_once and not by_itself:
             observer.note("nobody restarts by itself here: run `naru up` again in the window")
-        if not keep_sessions:
-            self.end_outsiders()
         if at_once:
             carry_out_restarts(self.ground, self.service, self.pool, observer)
             note_applied(self.ground, wanted, ())
@@ -135,9 +147,11 @@ class Environment:
 
     def renew(self, *, with_authority: bool = False) -> tuple[str, ...]:
         """New certificates for all, by a new authority if asked for, and in use; their names."""
-        names = self.ground.certificates.renew(with_authority=with_authority)
-        self.service.reload()
-        self._serve_certificates()
+        certificates = self.ground.certificates
+        with issues_noted(self.ground.folder, certificates):
+            names = certificates.renew(with_authority=with_authority)
+            self.service.reload()
+            self._serve_certificates()
         return names
 
     def _serve_certificates(self) -> None:
