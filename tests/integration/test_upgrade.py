@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from naru.ground import open_ground
 from naru.ground.processes import processes_of
 from naru.journal import Journal, steps
 from naru.lab.environment import Environment
+from naru.migrate import SeenAt, observe_status, resume
 from naru.postgres import connect, fetch_all, fetch_value
 from naru.service import Clusters, Place, read_clusters
 from naru.service.election import read_keys
@@ -127,6 +129,12 @@ def test_the_databases_follow_in_a_second_cluster_and_clients_notice_nothing(
         scene.upgrade().prepare()
     scene.upgrade().prepare()
     assert scene.major() == 17
+    shown = observe_status(
+        resume(scene.journal, "upgrade_18_other", None, None, SeenAt(), to_look=True)
+    )
+    assert (shown.state, shown.problem) == ("following", None)
+    assert shown.owner is not None
+    assert shown.owner.what == "the upgrade 17 to 18"
     beside = scene.environment.beside_service
     assert beside is not None
     with connect(beside.own_writer("other"), purpose="test") as connection:
@@ -180,6 +188,8 @@ def test_for_good_one_cluster_is_left_and_no_client_had_an_error(scene: Scene) -
     here = scene.environment
     assert here.ground.pid("cedbserver1") is None
     assert not (scene.folder / "data" / "cedbserver1").exists()
+    guarded = json.loads((scene.folder / "conf" / "guardian.json").read_text())["members"]
+    assert [one["name"] for one in guarded] == ["cedbserver6", "cedbserver7"]
     assert read_keys(Environment(scene.spec, scene.folder).service.layout)
     time.sleep(1.5)  # what the workload was told is on its disk within a second
     status = scene.workload.stop()

@@ -156,13 +156,14 @@ def status(
 ) -> None:
     """Show the step, the rows copied, the lag in bytes and seconds, and the WAL held back.
 
+    Those that a major upgrade runs are shown by `naru service upgrade`, and here by --name.
     Exit code 3 if a side does not answer, 1 if changes do not flow as they should.
     """
     from naru.migrate import observe_status
 
     found = parties(source, target, spec)
     with journal_of(found) as journal:
-        seen = observe_status(open_record(found, journal, name))
+        seen = observe_status(open_record(found, journal, name, to_look=True))
     _show_status(seen, json)
     if seen.problem:
         raise typer.Exit(1 if seen.lag else 3)
@@ -255,6 +256,8 @@ def _show_status(seen: Status, json: bool) -> None:
         talk.put_json(seen.to_json())
         return
     talk.put(f"migration\t{seen.name}\t{seen.state}")
+    if seen.owner:
+        talk.put(f"part of\t{seen.owner.what}\t{seen.owner.command}")
     talk.put(f"writes at\t{seen.at}")
     talk.put(f"step\t{seen.step}\t{seen.step_state}")
     if seen.copied:

@@ -153,11 +153,14 @@ def keeps_slot_of(found: Parties) -> KeepsSlot | None:
     return Service(wanted, open_ground(wanted, found.folder)).keep_slot
 
 
-def open_record(found: Parties, journal: Journal, name: str | None) -> Record:
-    """The migration that is under way, by its name or its databases."""
+def open_record(
+    found: Parties, journal: Journal, name: str | None, *, to_look: bool = False
+) -> Record:
+    """The migration that is under way, by its name or its databases; `to_look`: also one that a
+    major upgrade runs."""
     from naru.migrate import SeenAt, resume
 
-    return resume(journal, name, found.source, found.target, SeenAt())
+    return resume(journal, name, found.source, found.target, SeenAt(), to_look=to_look)
 
 
 def hold(record: Record) -> AbstractContextManager[None]:

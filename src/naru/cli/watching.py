@@ -61,7 +61,7 @@ def watch(
 
     found = parties(source, target, spec)
     with journal_of(found) as journal:
-        record: Record | None = open_record(found, journal, name)
+        record: Record | None = open_record(found, journal, name, to_look=True)
         level, left = "ok", looks
         while record is not None and (left is None or left > 0):
             set_bound(record, retain_at_most)
@@ -74,7 +74,7 @@ def _successor(found: Parties, journal: Journal, record: Record, every: float) -
     """The migration that was begun anew under the same name, if it was."""
     time.sleep(every)
     try:
-        return open_record(found, journal, record.names.migration)
+        return open_record(found, journal, record.names.migration, to_look=True)
     except UsageError:
         talk.say("the migration has ended")
         return None

@@ -20,7 +20,7 @@ from naru.migrate.gates import Gate, Limits
 from naru.migrate.hold import sole
 from naru.migrate.names import Names, Relation
 from naru.migrate.plan import PooledDatabase
-from naru.migrate.record import Record, SeenAt, begin_or_resume, resume, set_lock_seconds
+from naru.migrate.record import Owner, Record, SeenAt, begin_or_resume, resume, set_lock_seconds
 from naru.migrate.restore import Restore, RestoreOptions
 from naru.migrate.restore_proof import RestoredDatabase
 from naru.migrate.restore_run import RestoreTask
@@ -47,6 +47,7 @@ __all__ = [
     "Limits",
     "Manifest",
     "Names",
+    "Owner",
     "PooledDatabase",
     "Record",
     "Relation",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,19 @@ from naru.postgres import Dsn
 KIND = "migrate"
 _LOCK_SECONDS = "lock seconds"
 Where = Literal["source", "target"]
+
+
+_PART_OF = "part of"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What a migration is a part of, when that runs it instead of a person."""
+
+    what: str
+    """Such as `the upgrade 17 to 18`."""
+    command: str
+    """What shows it, and goes on with it."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,11 @@ class Record:
         return (Channel(name, self.live, self.other),)
 
     @property
+    def owner(self) -> Owner | None:
+        """What it is a part of; None for one of its own."""
+        return _owner(self.run)
+
+    @property
     def is_following(self) -> bool:
         """True once the copy is complete and changes flow."""
         return self.run.is_done("follow")
@@ -94,44 +112,98 @@ def set_lock_seconds(record: Record, seconds: float | None) -> Record:
     )
 
 
-def begin_or_resume(journal: Journal, name: str, source: Dsn, target: Dsn, seen: SeenAt) -> Record:
+def begin_or_resume(
+    journal: Journal,
+    name: str,
+    source: Dsn,
+    target: Dsn,
+    seen: SeenAt,
+    *,
+    owner: Owner | None = None,
+) -> Record:
     """The migration `name` that is open in the journal, or a new one.
 
-    Raises UsageError if an open one is between other databases.
+    Raises UsageError if an open one is between other databases, or is run by another owner.
     """
     run = journal.latest(KIND, name, open_only=True)
+    if run is not None and owner is None:
+        _must_be_its_own(run)
     if run is None:
         run = journal.begin(KIND, name)
         run.remember("source", _plain(source))
         run.remember("target", _plain(target))
         run.remember("seen", [seen.source, seen.target])
         run.remember("at", "source")
+    if owner is not None:
+        run.remember(_PART_OF, asdict(owner))
     return _record(run, name, source, target, seen)
 
 
 def resume(
-    journal: Journal, name: str | None, source: Dsn | None, target: Dsn | None, seen: SeenAt
+    journal: Journal,
+    name: str | None,
+    source: Dsn | None,
+    target: Dsn | None,
+    seen: SeenAt,
+    *,
+    to_look: bool = False,
 ) -> Record:
     """The open migration `name`, or of these databases, or the only one.
 
-    Without given databases those of its start are used: only passwords are not kept.
-    Raises UsageError if there is none, or more than one that could be meant.
+    Without given databases those of its start are used: only passwords are not kept. One that is
+    a part of something else must be named, and is given `to_look` at only, whatever the
+    databases given. Raises UsageError if there is none, or more than one that could be meant.
     """
     run = _find_open(journal, name, source, target)
     if run is None:
+        _must_be_nobodys(journal)
         what = f"migration {name!r}" if name else "migration"
         raise UsageError(
             f"no {what} is under way in {journal.path.parent}", remedy="begin: naru migrate start"
         )
+    if _owner(run) is not None:
+        if not to_look:
+            _must_be_its_own(run)
+        source = target = None
     return _record(run, run.name, source, target, seen)
+
+
+def _owner(run: Run) -> Owner | None:
+    known = run.recall(_PART_OF)
+    return None if known is None else Owner(**known)
+
+
+def _must_be_its_own(run: Run) -> None:
+    owner = _owner(run)
+    if owner is not None:
+        raise UsageError(
+            f"migration {run.name!r} is part of {owner.what}, which runs it",
+            remedy=f"{owner.command} goes on with it, and ends it",
+        )
+
+
+def _must_be_nobodys(journal: Journal) -> None:
+    """Raise UsageError, saying where to look, when all that is under way is part of something."""
+    parts = {run.name: owner for run in _open(journal) if (owner := _owner(run)) is not None}
+    if parts:
+        owner = next(iter(parts.values()))
+        raise UsageError(
+            f"no migration of its own is under way; {owner.what} runs {', '.join(parts)}",
+            remedy=f"{owner.command} shows them; one of them: naru migrate status --name NAME",
+        )
+
+
+def _open(journal: Journal) -> list[Run]:
+    return [run for run in journal.runs() if run.kind == KIND and run.ended is None]
 
 
 def _find_open(
     journal: Journal, name: str | None, source: Dsn | None, target: Dsn | None
 ) -> Run | None:
-    found = [run for run in journal.runs() if run.kind == KIND and run.ended is None]
+    found = _open(journal)
     if name is not None:
-        found = [run for run in found if run.name == name]
+        return next((run for run in reversed(found) if run.name == name), None)
+    found = [run for run in found if _owner(run) is None]
     if source is not None and target is not None:
         wanted = [_where(source), _where(target)]
         found = [run for run in found if _where_of(run) == wanted] or found

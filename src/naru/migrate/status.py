@@ -12,7 +12,7 @@ from naru.migrate.follow import Lag, note_lag, observe_lag
 from naru.migrate.holders import Holding
 from naru.migrate.ledger import Copied
 from naru.migrate.plan import SWITCH
-from naru.migrate.record import Record
+from naru.migrate.record import Owner, Record
 from naru.migrate.retention import Retention
 from naru.migrate.sides import explained
 from naru.migrate.watch import must_not_be_given_up, observe_retention
@@ -42,6 +42,8 @@ class Status:
     problem: str | None = None
     retention: Retention | None = None
     """The WAL held back on the side that takes writes."""
+    owner: Owner | None = None
+    """What it is a part of, and what runs it then."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -64,6 +66,7 @@ class Status:
             "switches": self.switches,
             "snapshot": self.snapshot.to_json() if self.snapshot else None,
             "problem": self.problem,
+            "part_of": self.owner.what if self.owner else None,
         }
 
 
@@ -111,6 +114,7 @@ def observe_status(record: Record) -> Status:
         snapshot=held,
         problem=problem,
         retention=retention,
+        owner=record.owner,
     )
 
 

@@ -92,6 +92,10 @@ class Service:
         """Have HAProxy run with what the clusters are now; sessions end when that is news."""
         self._parts.place_haproxy(self._takes_writes)
 
+    def guard(self) -> None:
+        """Have the guardian watch the members that there are now, and no others."""
+        self._parts.place_guardian()
+
     def lead_here(self, other: Layout) -> None:
         """Let the service's ports lead to this cluster instead of `other`, now and for good.
 
@@ -107,7 +111,7 @@ class Service:
         for node in self.layout.nodes:
             self._ground.remove(node.name)
             shutil.rmtree(node.data.parent, ignore_errors=True)
-            for path in (node.config, node.config.with_suffix(".sh")):
+            for path in (node.config, node.config.with_suffix(".sh"), node.lease):
                 path.unlink(missing_ok=True)
         self._parts.forget()
         restore_keys(self.layout, {})

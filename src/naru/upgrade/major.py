@@ -217,9 +217,13 @@ class Upgrade:
                 ),
                 Step(f"{how} forget", "one cluster", lambda: self._forget(gone)),
                 Step(f"{how} endpoints", "endpoints of one", self._endpoints),
+                Step(f"{how} guardian", "the guardian", self._guard),
                 Step(f"{how} remove", f"the {gone} cluster's data", sides.service(gone).take_away),
             )
         self._run.end("finished" if how == "finish" else "aborted")
+
+    def _guard(self) -> None:
+        self.sides.service(self.sides.live).guard()
 
     def _closing(self, database: str, how: str) -> Callable[[], None]:
         def act() -> None:

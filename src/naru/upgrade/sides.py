@@ -12,7 +12,7 @@ from typing import Literal
 from naru.errors import UsageError
 from naru.ground import Ground
 from naru.journal import Journal, Run
-from naru.migrate import PooledDatabase, Record, SeenAt, begin_or_resume, sole
+from naru.migrate import Owner, PooledDatabase, Record, SeenAt, begin_or_resume, sole
 from naru.postgres import Dsn
 from naru.service import Clusters, Place, Service, read_clusters, write_clusters
 from naru.spec import Spec
@@ -87,6 +87,7 @@ class Sides:
         return begin_or_resume(
             self.journal, self.name_of(database),
             self.dsn("old", database), self.dsn("new", database), SeenAt(),
+            owner=Owner(f"the upgrade {self.run.name}", "naru service upgrade"),
         )  # fmt: skip
 
     @contextmanager
