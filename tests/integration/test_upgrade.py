@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from naru.backup import earlier_backups, earlier_of, target_of
 from naru.drill import Workload, WorkloadSettings, prepare
 from naru.errors import NaruError, UsageError
 from naru.ground import open_ground
@@ -65,6 +66,7 @@ def scene(server_folder: Path) -> Iterator[Scene]:
     spec = Spec.model_validate({
         "ground": {"postgres": [str(whole_newest().bin)]},
         "service": {"members": 2, "version": "17"},
+        "backup": {"enabled": True},
     })  # fmt: skip
     folder = server_folder / "upgrade"
     environment = Environment(spec, folder)
@@ -72,6 +74,7 @@ def scene(server_folder: Path) -> Iterator[Scene]:
         environment.ground.up()
         environment.service.up()
         environment._pool_up()
+        environment.backups.up()
         service = environment.service
         with connect(service.writer("postgres"), purpose="test") as connection:
             connection.execute("CREATE ROLE chief SUPERUSER LOGIN PASSWORD 'chief'")
@@ -198,6 +201,29 @@ def test_for_good_one_cluster_is_left_and_no_client_had_an_error(scene: Scene) -
     verdict = scene.workload.judge(here.service.writer())
     assert verdict.acknowledged > 500
     assert verdict.kept, verdict
+
+
+def test_what_was_kept_at_17_comes_back_beside_18(scene: Scene) -> None:
+    here = scene.environment
+    (kept,) = earlier_backups(scene.spec, here.ground)
+    assert (kept.name, kept.place.version) == ("cedbcluster", "17")
+    assert kept.to_json()["limits"] is not None
+    with pytest.raises(UsageError, match="cedbcluster-18"):
+        earlier_of(scene.spec, here.ground, "cedbcluster-18")
+    kept.prepare()
+    plan = kept.backups.plan(target_of(latest=True))
+    kept.beside.restore(plan, "before")
+    with connect(here.beside.dsn("before", "other"), purpose="test") as connection:
+        assert connection.info.server_version // 10000 == 17
+        # What was written at 18 came back to 17 with the clients.
+        assert fetch_value(connection, "SELECT count(*) FROM kept") == 1001
+    here.beside.stop()
+    here.beside.up()
+    assert here.beside.find("before").running
+    here.beside.remove("before")
+    kept.forget()
+    assert earlier_backups(scene.spec, here.ground) == ()
+    assert here.backups.limits()
 
 
 def test_up_and_down_know_the_new_cluster(scene: Scene) -> None:

@@ -159,13 +159,13 @@ def arrival(lsn: int, timeline: int = 1) -> Arrival:
     ],
 )
 def test_recovery_gets_a_segment_from_wherever_it_lies(tmp_path: Path, place: str) -> None:
-    store = Store("one", tmp_path, tmp_path / "conf", tmp_path, tmp_path)
+    script = tmp_path / "fetch.sh"
+    store = Store("one", tmp_path, tmp_path / "conf", script, tmp_path, tmp_path)
     folders = {"wals": store.wals, "streaming": store.streaming, "ended": store.ended}
     head, _, rest = place.partition("/")
     path = folders[head] / rest
     path.parent.mkdir(parents=True)
     path.write_text("WAL")
-    script = tmp_path / "fetch.sh"
     script.write_text(render_fetch(store))
     wanted = ["/bin/sh", str(script), "000000010000000000000006", str(tmp_path / "given")]
     assert subprocess.run(wanted, check=False, timeout=30).returncode == 0

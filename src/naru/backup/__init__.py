@@ -10,6 +10,7 @@ from __future__ import annotations
 from naru.backup.beside import Beside, Restored
 from naru.backup.catalogue import Backup
 from naru.backup.deletion import DeletionPlan
+from naru.backup.earlier import Earlier, earlier_backups, earlier_of
 from naru.backup.gap import Gap
 from naru.backup.in_place import InPlace
 from naru.backup.in_place_state import InPlaceState
@@ -24,6 +25,7 @@ __all__ = [
     "Backups",
     "Beside",
     "DeletionPlan",
+    "Earlier",
     "Gap",
     "InPlace",
     "InPlaceState",
@@ -35,6 +37,8 @@ __all__ = [
     "Target",
     "bring_rows_back",
     "count_lost_rows",
+    "earlier_backups",
+    "earlier_of",
     "find_losses",
     "target_of",
 ]

@@ -15,13 +15,15 @@ from typing import Any
 from naru.backup.manager import Backups
 from naru.backup.plan import RestorePlan
 from naru.backup.recovery import forget_recovery, lay_down, watch
-from naru.errors import NaruError, RefusedError, UsageError
+from naru.errors import MissingToolError, NaruError, RefusedError, UsageError
 from naru.ground import Ground, Host, OpenSession, Program, clear_stale_pid_file, restored_hosts
 from naru.postgres import (
     Connection,
     Dsn,
+    Installation,
     connect,
     fetch_all,
+    find_installation,
     server_command,
     write_settings,
 )
@@ -53,6 +55,8 @@ class Restored:
     backup: str
     target: str
     """In words, to the transaction."""
+    version: int = 0
+    """The major version of its data; 0 in a note of before: the service's."""
     running: bool = False
 
     @property
@@ -100,7 +104,7 @@ class Beside:
         host = choose_host(self.list(), restored_hosts(self._spec), check_name(name))
         one = Restored(
             name, host.lab_address, self._ground.address(host.lab_address), host.ports[0][1],
-            plan.backup.id, plan.target.sentence,
+            plan.backup.id, plan.target.sentence, self._service.installation.major,
         )  # fmt: skip
         folder = self._ground.data_folder(one.program)
         try:
@@ -119,8 +123,23 @@ class Beside:
         """Have it running."""
         data = self._ground.folder / "data" / one.program / "pgdata"
         place_alone(
-            self._ground, self._service, one.program, one.host, (one.address, one.port), data
-        )
+            self._ground, self._installation(one), one.program, one.host, (one.address, one.port),
+            data,
+        )  # fmt: skip
+
+    def _installation(self, one: Restored) -> Installation:
+        """Its data's, which may be of a version that the service has left."""
+        service = self._service.installation
+        if one.version in (0, service.major):
+            return service
+        try:
+            return find_installation(str(one.version), self._spec.ground.postgres)
+        except MissingToolError as error:
+            raise MissingToolError(
+                f"restored instance {one.name}: {error.message}",
+                remedy=f"apt-get install postgresql-{one.version}, or take it away:"
+                f" naru service restored remove {one.name}",
+            ) from error
 
     def up(self) -> None:
         """Have all of them running again, as after a power cut."""
@@ -218,7 +237,7 @@ def superuser_of(ground: Ground, address: tuple[str, int], database: str) -> Dsn
 
 def place_alone(
     ground: Ground,
-    service: Service,
+    installation: Installation,
     program: str,
     host: str,
     address: tuple[str, int],
@@ -227,14 +246,14 @@ def place_alone(
     """Have a copy of a member run as a server of its own that disturbs nobody."""
     ground.secrets.remember([address], SUPERUSER, ground.secrets.password("service-superuser"))
     pair = ground.certificates.pair_at(address[0])
-    settings = alone(program, address, data, pair, service.installation.major)
+    settings = alone(program, address, data, pair, installation.major)
     lines = (f"hostssl all all {one.network} scram-sha-256\n" for one in ground.allowed())
     write_settings(data, settings, account=ground.account, hba="".join(lines))
     if ground.pid(program) is None:
         clear_stale_pid_file(data)
     else:
         ground.kill(program, Signals.SIGHUP)
-    argv = tuple(server_command(service.installation, data))
+    argv = tuple(server_command(installation, data))
     ground.place(Program(program, host, argv, priority=200, stop_signal="INT", stop_seconds=60))
 
 

@@ -108,8 +108,9 @@ class Keeping:
                 )
                 connection.execute(sql.SQL(grants).format(role=role))
 
-    def _write_files(self) -> None:
-        backup, store = self._spec.backup, self._store
+    def prepare_to_read(self) -> None:
+        """Have what a restore needs as it must be; asks nobody, and starts nothing."""
+        store = self._store
         self._write(
             store.config,
             render_barman(
@@ -119,10 +120,14 @@ class Keeping:
                 installation=self._service.installation,
                 passfile=self._ground.secrets.passfile,
                 authority=self._ground.certificates.authority,
-                retention_days=backup.retention_days,
+                retention_days=self._spec.backup.retention_days,
             ),
         )
         self._write(self.fetch_program, render_fetch(store))
+
+    def _write_files(self) -> None:
+        backup, store = self._spec.backup, self._store
+        self.prepare_to_read()
         settings = {
             "barman": str(need_program("barman")),
             "config": str(store.config),
@@ -169,7 +174,7 @@ class Keeping:
     @property
     def fetch_program(self) -> Path:
         """The script that gives recovery its WAL."""
-        return self._ground.folder / "conf" / "fetch-wal.sh"
+        return self._store.fetch
 
     @property
     def wanted_file(self) -> Path:

@@ -62,7 +62,7 @@ def find_losses(
     parents: dict[int, int] = {}
     for pair in _pairs(backups, since):
         text = looking_again(partial(_read, backups, pair))
-        size = backups.keeping.segment_size
+        size = backups.segment_size
         first = pair[0].number * size
         found = deletions(text.stdout.splitlines(), files, first, first + size)
         rows.update(found)

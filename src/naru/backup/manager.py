@@ -36,10 +36,17 @@ _MARK = "SELECT pg_logical_emit_message(true, 'naru', 'received')"
 
 
 class Backups:
-    """The backup host of one environment."""
+    """The backup host of one environment.
 
-    def __init__(self, spec: Spec, ground: Ground, service: Service) -> None:
+    Unless it is `growing`, it belongs to a cluster that is not the service any more: what was
+    kept can be restored, and nothing is added.
+    """
+
+    def __init__(
+        self, spec: Spec, ground: Ground, service: Service, *, growing: bool = True
+    ) -> None:
         self._spec = spec
+        self._growing = growing
         self._ground = ground
         self._service = service
         self.store = store_of(spec, ground)
@@ -100,8 +107,15 @@ class Backups:
         return self._look(self.store.wal_folders)
 
     def _look(self, folders: tuple[Path, ...]) -> Inventory:
-        size = self.keeping.segment_size
+        size = self.segment_size
         return looking_again(lambda: take_inventory(folders, size))
+
+    @property
+    def segment_size(self) -> int:
+        """Bytes of a WAL segment; of what grows no more, as its backups say."""
+        if self._growing:
+            return self.keeping.segment_size
+        return next((one.segment_size for one in self.catalogue()), 16 * 2**20)
 
     def catalogue(self) -> tuple[Backup, ...]:
         """Every backup, oldest first, whatever its state."""
@@ -144,8 +158,11 @@ class Backups:
     def catch_up(self) -> Arrival | None:
         """Commit something, and wait until it has arrived: then all before it has as well.
 
-        None when the service takes no writes; what has arrived so far is then all there is.
+        None when the service takes no writes, or what is kept here grows no more; what has arrived
+        so far is then all there is.
         """
+        if not self._growing:
+            return None
         try:
             with connect(self._service.writer("postgres"), purpose="backup", seconds=3) as line:
                 line.execute("SET statement_timeout = '10s'")

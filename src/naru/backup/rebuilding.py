@@ -54,7 +54,7 @@ class Rebuilding:
         with step(self._observer, f"restore: WAL replayed for {plan.target.sentence}"):
             host = self._backups.host
             address = (self._ground.address(host), self._service.address[1])
-            place_alone(self._ground, self._service, PROGRAM, host, address, data)
+            place_alone(self._ground, self._service.installation, PROGRAM, host, address, data)
             server = superuser_of(self._ground, address, "postgres")
             watch(self._ground, PROGRAM, server, plan, self._observer)
             # Before any standby is copied from it, and with it what recovery was told.

@@ -19,6 +19,8 @@ class Store:
     """What Barman calls the service: the cluster's name."""
     home: Path
     config: Path
+    fetch: Path
+    """The script that gives recovery its WAL from here."""
     logs: Path
     state: Path
     """Notes of ours: what was done by schedule, what the receiver met, restore points."""
@@ -67,6 +69,7 @@ def store_of(spec: Spec, ground: Ground) -> Store:
         server=cluster,
         home=home,
         config=folder / "conf" / f"barman{suffix}.conf",
+        fetch=folder / "conf" / f"fetch-wal{suffix}.sh",
         logs=folder / "logs",
         state=home / "naru",
     )

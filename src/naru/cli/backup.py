@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,12 +10,12 @@ import typer
 from rich.table import Table
 
 from naru.cli import talk
-from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
-from naru.errors import NaruError, RefusedError
+from naru.cli.options import JsonOption, SpecOption, YesOption, running, spec_of
+from naru.errors import NaruError, RefusedError, UsageError
 from naru.system.units import human_bytes, human_seconds
 
 if TYPE_CHECKING:
-    from naru.backup import Backup, Backups, Gap, Limits
+    from naru.backup import Backup, Backups, Earlier, Gap, Limits
     from naru.lab.environment import Environment
 
 app = typer.Typer(help="Take a backup of the service now; check and delete backups.")
@@ -70,9 +71,19 @@ def check(spec: SpecOption = None, json: JsonOption = False) -> None:
         )
 
 
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Of this cluster, which a major upgrade has left."),
+]
+
+
 @app.command()
 def delete(
-    backup: Annotated[list[str], typer.Argument(help="Backups, by id or name.")],
+    backup: Annotated[list[str] | None, typer.Argument(help="Backups, by id or name.")] = None,
+    cluster: ClusterOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --cluster: all that was kept of it.")
+    ] = False,
     spec: SpecOption = None,
     yes: YesOption = False,
 ) -> None:
@@ -80,10 +91,23 @@ def delete(
 
     What goes, and what can be restored afterwards, is shown first.
     """
+    from naru.backup import earlier_of
     from naru.lab.noting import noted
 
-    environment = with_backups(spec)
+    if everything == bool(backup) or (everything and cluster is None):
+        raise UsageError(
+            "which backups?", remedy="name them by id or name, or --cluster CLUSTER --all"
+        )
+    environment = with_backups(spec) if cluster is None else running(spec)
     backups = environment.backups
+    if cluster is not None:
+        kept = earlier_of(environment.declared, environment.ground, cluster)
+        if everything:
+            _forget(environment, kept, yes=yes)
+            return
+        kept.prepare()
+        backups = kept.backups
+    assert backup is not None
     plan = backups.plan_deletion(backup)
     for one in (*plan.named, *plan.with_them):
         why = " (builds on one that goes)" if one in plan.with_them else ""
@@ -99,9 +123,38 @@ def delete(
     talk.put(f"deleted, {human_bytes(plan.size)} freed besides the WAL")
 
 
-def list_backups(spec: SpecOption = None, json: JsonOption = False) -> None:
-    """Backups, what can be restored from them, and the gap to the running service."""
-    backups = with_backups(spec).backups
+def _forget(environment: Environment, kept: Earlier, *, yes: bool) -> None:
+    from naru.lab.noting import noted
+
+    size = human_bytes(kept.size)
+    talk.say(f"goes: {len(kept.catalogue())} backups of {kept.name}, with their WAL, {size}")
+    talk.confirm(f"delete all that was kept of cluster {kept.name}", yes=yes)
+    with noted(environment.ground.folder, "backups deleted") as run:
+        run.event("backup.deleted", f"all of cluster {kept.name}")
+        kept.forget()
+    talk.put(f"deleted, {size} freed")
+
+
+def list_backups(
+    cluster: ClusterOption = None, spec: SpecOption = None, json: JsonOption = False
+) -> None:
+    """Backups, what can be restored from them, and the gap to the running service.
+
+    Also what was kept of clusters that a major upgrade has left; --cluster lists one of those.
+    """
+    from naru.backup import earlier_backups, earlier_of
+
+    if cluster is not None:
+        environment = running(spec)
+        kept = earlier_of(environment.declared, environment.ground, cluster)
+        if json:
+            talk.put_json(kept.to_json())
+        else:
+            _print_earlier(kept)
+        return
+    environment = with_backups(spec)
+    backups = environment.backups
+    before = earlier_backups(environment.declared, environment.ground)
     found, gap, limits = backups.catalogue(), backups.gap(), limits_or_why(backups)
     schedule = backups.keeping.notes()
     if json:
@@ -110,16 +163,41 @@ def list_backups(spec: SpecOption = None, json: JsonOption = False) -> None:
             "limits": None if isinstance(limits, str) else limits.to_json(),
             "gap": gap.to_json(),
             "schedule": schedule,
+            "earlier": [one.to_json() for one in before],
         })  # fmt: skip
         return
     if found:
-        talk.put_table(_table(found, backups))
+        talk.put_table(_table(found, backups.zone, backups.barman.obsolete()))
     talk.put(
         limits if isinstance(limits, str) else f"can be restored: {limits.sentence(backups.zone)}"
     )
     talk.put(gap_line(gap))
     if schedule.get("trouble"):
         talk.say(f"the last backup by schedule failed: {schedule['trouble']}")
+    for one in before:
+        _summarise(one)
+
+
+def _print_earlier(kept: Earlier) -> None:
+    if kept.catalogue():
+        talk.put_table(_table(kept.catalogue(), kept.backups.zone, frozenset()))
+    _summarise(kept)
+
+
+def _summarise(kept: Earlier) -> None:
+    """A cluster that the service has left: what there is, and how it comes back."""
+    many = len(kept.catalogue())
+    talk.put(
+        f"cluster {kept.name}, PostgreSQL {kept.place.version}, which the service has left:"
+        f" {many} backup{'' if many == 1 else 's'}, {human_bytes(kept.size)} with its WAL"
+    )
+    try:
+        limits = kept.limits()
+    except NaruError as error:
+        talk.put(f"  cannot be restored now: {error.message}; {error.remedy}")
+        return
+    talk.put(f"  can be restored, beside: {limits.sentence(kept.backups.zone)}")
+    talk.put(f"  naru service restore --cluster {kept.name} --time …")
 
 
 def losses(
@@ -155,11 +233,10 @@ def losses(
         talk.say(f"no committed transaction in that WAL deleted rows of {table}")
 
 
-def _table(found: tuple[Backup, ...], backups: Backups) -> Table:
+def _table(found: tuple[Backup, ...], zone: tzinfo, obsolete: frozenset[str]) -> Table:
     table = Table("backup", "name", "kind", "ended", "bytes", "timeline", "state", box=None)
-    obsolete = backups.barman.obsolete()
     for one in found:
-        ended = f"{one.end.astimezone(backups.zone):%Y-%m-%d %H:%M:%S}" if one.end else "-"
+        ended = f"{one.end.astimezone(zone):%Y-%m-%d %H:%M:%S}" if one.end else "-"
         state = "not needed any more" if one.id in obsolete else one.status.lower()
         table.add_row(
             one.id, one.name or "-", one.kind, ended, human_bytes(one.size), str(one.timeline),

@@ -9,12 +9,12 @@ from rich.table import Table
 
 from naru.cli import talk
 from naru.cli.backup import with_backups
-from naru.cli.options import JsonOption, SpecOption, YesOption
-from naru.errors import UsageError
+from naru.cli.options import JsonOption, SpecOption, YesOption, running
+from naru.errors import RefusedError, UsageError
 from naru.system.units import human_bytes, human_seconds
 
 if TYPE_CHECKING:
-    from naru.backup import InPlaceState, RestorePlan
+    from naru.backup import Backups, Beside, InPlaceState, RestorePlan
     from naru.lab.environment import Environment
 
 app = typer.Typer(help="Instances restored beside the service.")
@@ -61,6 +61,12 @@ def restore(
     backup: Annotated[
         str | None, typer.Option("--backup", help="From this backup; by default the right one.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", help="From what was kept of this cluster, before a major upgrade."
+        ),
+    ] = None,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Delete the data from before a restore in place.")
     ] = False,
@@ -83,10 +89,10 @@ def restore(
     """
     from naru.backup import target_of
 
-    environment = with_backups(spec)
+    environment = with_backups(spec) if cluster is None else running(spec)
     targets = [time, lsn, name, before_xid, latest or None]
     if confirm or undo or resume:
-        if sum((confirm, undo, resume)) > 1 or any(one is not None for one in targets):
+        if sum((confirm, undo, resume)) > 1 or any(one is not None for one in (*targets, cluster)):
             raise UsageError("--confirm, --undo and --resume stand alone, without a target")
         _afterwards(environment, confirm=confirm, undo=undo, yes=yes, json=json)
         return
@@ -94,12 +100,32 @@ def restore(
         time=time, lsn=lsn, name=name, before_xid=before_xid, latest=latest, exclusive=exclusive,
         zone=environment.spec.service.timezone,
     )  # fmt: skip
-    plan = environment.backups.plan(target, timeline=timeline, from_backup=backup)
+    backups, beside = _kept(environment, cluster, in_place=in_place)
+    plan = backups.plan(target, timeline=timeline, from_backup=backup)
     _tell(plan)
     if in_place:
         _in_place(environment, plan, yes=yes, json=json)
     else:
-        _beside(environment, plan, as_, json=json)
+        _beside(environment, beside, plan, as_, json=json)
+
+
+def _kept(
+    environment: Environment, cluster: str | None, *, in_place: bool
+) -> tuple[Backups, Beside]:
+    """The service's own backups, or those of a cluster that it has left."""
+    from naru.backup import earlier_of
+
+    if cluster is None:
+        return environment.backups, environment.beside
+    found = earlier_of(environment.declared, environment.ground, cluster)
+    if in_place:
+        raise RefusedError(
+            f"cluster {cluster} is of PostgreSQL {found.place.version}, and the service of"
+            f" {environment.service.installation.major}: it cannot take the service's place",
+            remedy="restore it beside the service (without --in-place), and copy from there",
+        )
+    found.prepare()
+    return found.backups, found.beside
 
 
 def _tell(plan: RestorePlan) -> None:
@@ -110,13 +136,15 @@ def _tell(plan: RestorePlan) -> None:
     )
 
 
-def _beside(environment: Environment, plan: RestorePlan, name: str, *, json: bool) -> None:
+def _beside(
+    environment: Environment, beside: Beside, plan: RestorePlan, name: str, *, json: bool
+) -> None:
     from naru.cli.progress import observer_for
     from naru.lab.noting import noted
 
     with noted(environment.ground.folder, "restore beside") as run, observer_for() as observer:
         run.event("backup.restore", f"{name}: {plan.target.sentence}, from {plan.backup.id}")
-        one = environment.beside.restore(plan, name, observer=observer)
+        one = beside.restore(plan, name, observer=observer)
     if json:
         talk.put_json(one.to_json())
         return

@@ -240,7 +240,7 @@ class Service:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of the endpoint for writes, on this ground."""
-        return self.layout.address, self.layout.write_port
+        return self._ground.address(self._spec.service.host), self._spec.service.port
 
     def own_writer(self, database: str | None = None) -> Dsn:
         """As `writer`, at the port that leads to this cluster alone, while there are two."""
