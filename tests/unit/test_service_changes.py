@@ -237,6 +237,19 @@ def test_a_setting_that_is_fixed_in_the_server_is_refused() -> None:
     assert only(found).refused is not None
 
 
+def test_members_that_load_what_is_not_installed_any_more_are_not_started() -> None:
+    """They would end at once, and only a running primary can be told to do without."""
+    there = {name: one.value for name, one in wanted_of(LAB).parameters.items()}
+    loaded = {**there, "shared_preload_libraries": "pgaudit"}
+    found = plan(LAB, parameters=loaded, running=False, gone_libraries=("pgaudit",))
+    change = only(found)
+    assert change.refused is not None
+    assert "pgaudit" in change.refused
+    assert "install it again" in change.refused
+    running = only(plan(LAB, parameters=loaded))
+    assert (running.old, running.new, running.refused) == ("pgaudit", "default", None)
+
+
 def test_a_new_password_is_told_without_showing_it() -> None:
     change = only(plan(LAB, password_differs=True))
     assert (change.key, change.old, change.new) == ("service.password", "***", "***")

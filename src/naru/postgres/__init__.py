@@ -19,6 +19,7 @@ from naru.postgres.installation import (
     newest,
     oldest,
 )
+from naru.postgres.libraries import missing_libraries
 from naru.postgres.lsn import Lsn
 from naru.postgres.parameters import (
     Parameter,
@@ -52,6 +53,7 @@ __all__ = [
     "has_extension",
     "initialise",
     "lacks_tls",
+    "missing_libraries",
     "newest",
     "oldest",
     "scram_secret",

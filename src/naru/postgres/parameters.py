@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from naru.postgres.installation import Installation
+from naru.postgres.libraries import PRELOADING, missing_libraries
 from naru.system import run
 
 _SECONDS = 20
@@ -45,8 +46,25 @@ def wrong_values(installation: Installation, settings: Mapping[str, str]) -> dic
 
     Every one is given to the program itself, so its own rules hold and not a copy of them.
     Settings of extensions (with a dot in the name) are only checked once the server has
-    loaded the extension.
+    loaded the extension; of libraries to load only whether they are there.
     """
+    return _refused(installation, settings) | _not_loadable(installation, settings)
+
+
+def _not_loadable(installation: Installation, settings: Mapping[str, str]) -> dict[str, str]:
+    found = {
+        name: ", ".join(missing_libraries(installation, value))
+        for name, value in settings.items()
+        if name in PRELOADING
+    }
+    return {
+        name: f"no library {libraries} is installed with {installation}, and no server would start"
+        for name, libraries in found.items()
+        if libraries
+    }
+
+
+def _refused(installation: Installation, settings: Mapping[str, str]) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="naru-settings-") as folder:
         Path(folder).chmod(0o700)
         if _said(installation, folder, settings) is None:

@@ -19,6 +19,7 @@ _MOST_MEMORY = 0.7
 """How much of the machine's memory the members' caches may be."""
 _ROOM = 0.9
 """How full a member may be when the data's size is made smaller."""
+_PRELOADED = "shared_preload_libraries"
 _BY_OBSERVATION = frozenset({
     "service.members", "service.ha", "service.skip_members", "service.etcd_members",
     "service.version", "source.version",
@@ -70,6 +71,8 @@ class Observed:
     machine_bytes: int = 0
     waiting: tuple[str, ...] = ()
     """Settings that wait for a restart since an earlier `naru up`."""
+    gone_libraries: tuple[str, ...] = ()
+    """What stopped members load when they start, and is not installed any more."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def plan_changes(observed: Observed, wanted: Wanted) -> ChangePlan:
             *_members(observed, wanted),
             *_keys(observed, wanted),
             *_settings(observed, wanted),
+            *_libraries(observed),
         ]
     return ChangePlan(tuple(changes), observed.waiting if observed.made else ())
 
@@ -224,6 +228,8 @@ def _settings(observed: Observed, wanted: Wanted) -> Iterator[PlannedChange]:
         old = there.get(name)
         if name in observed.wrong or (new is not None and new.value == old):
             continue
+        if name == _PRELOADED and observed.gone_libraries:
+            continue
         effect = _BY_CONTEXT.get(observed.contexts.get(name, ""), "reload")
         yield PlannedChange(
             name,
@@ -233,6 +239,18 @@ def _settings(observed: Observed, wanted: Wanted) -> Iterator[PlannedChange]:
             "" if new is None else new.source,
             "PostgreSQL fixes it when it is built or initialised" if effect == "fixed" else None,
         )
+
+
+def _libraries(observed: Observed) -> Iterator[PlannedChange]:
+    """Settings reach members by a running primary, and none can start without these."""
+    if observed.gone_libraries:
+        gone = ", ".join(observed.gone_libraries)
+        yield PlannedChange(
+            _PRELOADED, gone, "not installed", "restart",
+            refused=f"members start with {gone}, which their PostgreSQL does not have any more:"
+            " install it again (Debian: the package postgresql-VERSION-NAME), run `naru up`, and"
+            " take it out while they run",
+        )  # fmt: skip
 
 
 def _show(value: Any) -> str:

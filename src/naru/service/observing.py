@@ -17,6 +17,7 @@ from naru.postgres import (
     describe_parameters,
     fetch_all,
     find_installation,
+    missing_libraries,
     wrong_values,
 )
 from naru.service import audit, rest
@@ -92,6 +93,11 @@ def what_there_is(spec: Spec, ground: Ground, service: Service, wanted: Wanted) 
         used_bytes=max(stored.used.values(), default=None) if stored else None,
         machine_bytes=memory,
         waiting=_waiting(service, applied, running=running),
+        gone_libraries=()
+        if running or applied is None
+        else missing_libraries(
+            installation, applied.parameters.get("shared_preload_libraries", "")
+        ),
     )
 
 
