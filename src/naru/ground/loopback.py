@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import sys
@@ -23,9 +22,9 @@ from naru.errors import (
     ProcessError,
     UsageError,
 )
-from naru.ground import claims, processes
-from naru.ground.access import Allowed, networks_of
-from naru.ground.addresses import AUTO, check_network, choose_network, local_address
+from naru.ground import processes
+from naru.ground.access import Allowed
+from naru.ground.addresses import local_address
 from naru.ground.certificates import Certificates
 from naru.ground.folder import SYSTEM_HOME, socket_path
 from naru.ground.hosts import hosts_of
@@ -39,6 +38,7 @@ from naru.ground.model import (
     Program,
     ProgramStatus,
 )
+from naru.ground.network import Network
 from naru.ground.secrets import Secrets
 from naru.ground.supervisor import ProcessInfo, Supervisor, render_program, render_supervisord
 from naru.spec import Spec
@@ -80,6 +80,7 @@ class Loopback:
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:10]
         self._identifier = f"naru-{digest}"
         self._living = Living(self.folder, account)
+        self._network = Network(spec, self.folder, account)
 
     # Up and down
 
@@ -93,7 +94,7 @@ class Loopback:
         with self._lock():
             self._living.install()
             if self._supervisor_pid() is not None:
-                self._check_network_kept()
+                self._network.check_kept()
                 self.certificates.ensure()
             else:
                 self._begin()
@@ -103,11 +104,11 @@ class Loopback:
         self._living.end_supervisors()
         living = self._living.all()
         if living:
-            self._check_network_kept()
+            self._network.check_kept()
             self._living.end_strays(REMAINS_SECONDS)
         else:
             processes.end_all(self.folder, REMAINS_SECONDS)
-            self._take_network()
+            self._network.take()
         self.certificates.ensure()
         self._start_supervisor()
         for name in living:
@@ -136,9 +137,7 @@ class Loopback:
                 self._purge()
 
     def _purge(self) -> None:
-        network = self._network
-        if network is not None:
-            claims.release(network, self.folder)
+        self._network.release()
         socket_folder = self._socket_file.parent
         if not socket_folder.is_relative_to(self.folder):
             shutil.rmtree(socket_folder, ignore_errors=True)
@@ -172,55 +171,13 @@ class Loopback:
 
     # The network
 
-    @property
-    def _network(self) -> str | None:
-        try:
-            return str(json.loads((self.folder / "ground.json").read_text())["network"])
-        except (OSError, ValueError, KeyError):
-            return None
-
-    def _take_network(self) -> None:
-        needed = [
-            (host.lab_address, port) for host in hosts_of(self._spec) for _, port in host.ports
-        ]
-        listeners = processes.foreign_listeners(self.folder, {port for _, port in needed})
-        # Data know their addresses: once there are any, the network stays.
-        has_data = any((self.folder / "data").iterdir())
-        setting, remembered = self._spec.ground.network, self._network if has_data else None
-        while True:
-            others = claims.claimed_by_others(self.folder)
-            network = choose_network(setting, remembered, needed, listeners, others)
-            if claims.claim(network, self.folder) or setting != AUTO or remembered:
-                break
-        if remembered is not None and remembered != network:
-            claims.release(remembered, self.folder)
-        write_atomically(
-            self.folder / "ground.json",
-            json.dumps({"kind": "loopback", "network": network}) + "\n",
-            owner=self.account,
-        )
-
-    def _check_network_kept(self) -> None:
-        setting = self._spec.ground.network
-        if setting != AUTO and check_network(setting) != self._network:
-            raise UsageError(
-                f"ground.network is now {setting}, but the environment runs in {self._network}",
-                remedy="`naru down` first",
-            )
-
     def address(self, lab_address: str) -> str:
         """127.x address of a host of the lab. Raises UsageError before the first `up`."""
-        network = self._network
-        if network is None:
-            raise UsageError("this environment is not up", remedy="run `naru up`")
-        return local_address(lab_address, network)
+        return self._network.address(lab_address)
 
     def allowed(self) -> tuple[Allowed, ...]:
         """From where clients are let in, this machine first. Raises as `address`."""
-        network = self._network
-        if network is None:
-            raise UsageError("this environment is not up", remedy="run `naru up`")
-        return networks_of(self._spec.service.allowed, network)
+        return self._network.allowed()
 
     @property
     def certificates(self) -> Certificates:
@@ -358,7 +315,7 @@ class Loopback:
 
     def status(self) -> GroundStatus:
         """What exists and what runs now."""
-        network, pid = self._network, self._supervisor_pid()
+        network, pid = self._network.held, self._supervisor_pid()
         return GroundStatus(
             environment=self._spec.environment.name,
             kind="loopback",
