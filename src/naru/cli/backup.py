@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from naru.cli import talk
+from naru.cli.noting import noted
 from naru.cli.options import JsonOption, SpecOption, YesOption, running, spec_of
 from naru.errors import NaruError, RefusedError, UsageError
 from naru.system.units import human_bytes, human_seconds
@@ -92,7 +93,6 @@ def delete(
     What goes, and what can be restored afterwards, is shown first.
     """
     from naru.backup import earlier_of
-    from naru.lab.noting import noted
 
     if everything == bool(backup) or (everything and cluster is None):
         raise UsageError(
@@ -117,19 +117,17 @@ def delete(
     talk.say(f"and afterwards:       {plan.after.sentence(backups.zone)}")
     goes = (*plan.named, *plan.with_them)
     talk.confirm(f"delete {len(goes)} backups", yes=yes)
-    with noted(environment.ground.folder, "backups deleted") as run:
+    with noted(environment, "backups deleted") as (run, _):
         run.event("backup.deleted", ", ".join(one.id for one in goes))
         backups.delete(plan)
     talk.put(f"deleted, {human_bytes(plan.size)} freed besides the WAL")
 
 
 def _forget(environment: Environment, kept: Earlier, *, yes: bool) -> None:
-    from naru.lab.noting import noted
-
     size = human_bytes(kept.size)
     talk.say(f"goes: {len(kept.catalogue())} backups of {kept.name}, with their WAL, {size}")
     talk.confirm(f"delete all that was kept of cluster {kept.name}", yes=yes)
-    with noted(environment.ground.folder, "backups deleted") as run:
+    with noted(environment, "backups deleted") as (run, _):
         run.event("backup.deleted", f"all of cluster {kept.name}")
         kept.forget()
     talk.put(f"deleted, {size} freed")

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from naru.cli import talk
 from naru.cli.backup import with_backups
+from naru.cli.noting import noted
 from naru.cli.options import JsonOption, SpecOption, YesOption, running
 from naru.errors import RefusedError, UsageError
 from naru.system.units import human_bytes, human_seconds
@@ -139,10 +140,7 @@ def _tell(plan: RestorePlan) -> None:
 def _beside(
     environment: Environment, beside: Beside, plan: RestorePlan, name: str, *, json: bool
 ) -> None:
-    from naru.cli.progress import observer_for
-    from naru.lab.noting import noted
-
-    with noted(environment.ground.folder, "restore beside") as run, observer_for() as observer:
+    with noted(environment, "restore beside") as (run, observer):
         run.event("backup.restore", f"{name}: {plan.target.sentence}, from {plan.backup.id}")
         one = beside.restore(plan, name, observer=observer)
     if json:
@@ -154,13 +152,10 @@ def _beside(
 
 
 def _in_place(environment: Environment, plan: RestorePlan, *, yes: bool, json: bool) -> None:
-    from naru.cli.progress import observer_for
-    from naru.lab.noting import noted
-
     cluster = environment.spec.service.cluster_name
     talk.say("what was committed since is gone from the service; old data stay until --confirm")
     talk.confirm(f"take cluster {cluster} back, with all its clients waiting meanwhile", yes=yes)
-    with noted(environment.ground.folder, "restore in place") as run, observer_for() as observer:
+    with noted(environment, "restore in place") as (run, observer):
         run.event("backup.restore", f"{plan.target.sentence}, from {plan.backup.id}")
         state = environment.in_place(observer).restore(plan)
     _show(state, json=json)
@@ -169,16 +164,12 @@ def _in_place(environment: Environment, plan: RestorePlan, *, yes: bool, json: b
 def _afterwards(
     environment: Environment, *, confirm: bool, undo: bool, yes: bool, json: bool
 ) -> None:
-    from naru.cli.progress import observer_for
-    from naru.lab.noting import noted
-
     if undo:
         talk.confirm("give up what was written since the restore", yes=yes)
     elif confirm:
         talk.confirm("delete the data from before the restore", yes=yes)
     what = "undo" if undo else "confirm" if confirm else "resume"
-    folder = environment.ground.folder
-    with noted(folder, f"restore in place, {what}") as run, observer_for() as observer:
+    with noted(environment, f"restore in place, {what}") as (run, observer):
         work = environment.in_place(observer)
         state = work.undo() if undo else work.confirm() if confirm else work.resume()
         run.event("backup.restore", state.target.sentence)
@@ -206,7 +197,7 @@ def restored(context: typer.Context, spec: SpecOption = None, json: JsonOption =
     """List the instances restored beside the service."""
     if context.invoked_subcommand is not None:
         return
-    found = with_backups(spec).beside.list()
+    found = running(spec).beside.list()
     if json:
         talk.put_json([one.to_json() for one in found])
         return
@@ -227,12 +218,10 @@ def remove(
     yes: YesOption = False,
 ) -> None:
     """Stop an instance and delete its data."""
-    from naru.lab.noting import noted
-
-    environment = with_backups(spec)
+    environment = running(spec)
     one = environment.beside.find(name)
     talk.confirm(f"delete restored instance {one.name}, which shows {one.target}", yes=yes)
-    with noted(environment.ground.folder, "restored instance removed") as run:
+    with noted(environment, "restored instance removed") as (run, _):
         run.event("backup.removed", f"{name}: {one.target}")
         environment.beside.remove(name)
 
@@ -254,15 +243,14 @@ def bring_back(
     since then stay as they are. All tables in one transaction.
     """
     from naru.backup import bring_rows_back, count_lost_rows
-    from naru.lab.noting import noted
 
-    environment = with_backups(spec)
+    environment = running(spec)
     past = environment.beside.dsn(name, database)
     service = environment.service.writer(database)
     for one, rows in count_lost_rows(past, service, table).items():
         talk.say(f"{one}: {rows} rows are lost")
     talk.confirm(f"copy them back into {service}", yes=yes)
-    with noted(environment.ground.folder, "rows brought back") as run:
+    with noted(environment, "rows brought back") as (run, _):
         done = bring_rows_back(past, service, table)
         run.event("backup.rows", ", ".join(f"{one}: {rows}" for one, rows in done.items()))
     if json:

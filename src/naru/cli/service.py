@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,15 +10,14 @@ from rich.table import Table
 
 from naru.cli import backup, restore, security, settings, talk
 from naru.cli.history import history
+from naru.cli.noting import noted
 from naru.cli.options import JsonOption, SpecOption, YesOption, running
 from naru.cli.upgrade import name_of_upgrade, upgrade
 from naru.errors import NaruError
 
 if TYPE_CHECKING:
-    from naru.journal import Run
     from naru.lab.environment import Environment
     from naru.service import ServiceStatus
-    from naru.system import Observer
     from naru.traffic import PoolerFacts
 
 app = typer.Typer(help="Run the highly available service.", no_args_is_help=True)
@@ -116,7 +113,7 @@ def switchover(
     for warning in plan.warnings:
         talk.say(f"note: {warning}")
     talk.confirm(f"make {plan.enter} the primary instead of {plan.leave}", yes=yes)
-    with _noted(environment, "switchover") as (run, observer):
+    with noted(environment, "switchover") as (run, observer):
         hold = environment.pool.hold(service, pause_seconds)
         done = switch_over(service, plan, hold, observer=observer)
         run.event("service.switchover", f"{done.leave} → {done.enter}")
@@ -158,7 +155,7 @@ def restart(
         talk.say("no member needs a restart")
     else:
         talk.confirm(f"restart {', '.join(plan.members)}, in this order", yes=yes)
-    with _noted(environment, "restart") as (run, observer):
+    with noted(environment, "restart") as (run, observer):
         done = carry_out(
             service, plan, lambda: environment.pool.hold(service, pause_seconds), observer=observer
         )
@@ -175,16 +172,6 @@ def restart(
         talk.put(f"{'held':<12}{done.switchover.held_ms:8.1f} ms")
     if done.in_place:
         talk.put(f"restarted   {done.in_place} in its place")
-
-
-@contextlib.contextmanager
-def _noted(environment: Environment, what: str) -> Iterator[tuple[Run, Observer]]:
-    """A run in the journal for planned work, with how it ended."""
-    from naru.cli.progress import observer_for
-    from naru.lab.noting import noted
-
-    with noted(environment.ground.folder, what) as run, observer_for() as observer:
-        yield run, observer
 
 
 def _pools(environment: Environment) -> list[PoolerFacts]:

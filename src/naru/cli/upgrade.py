@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from naru.cli import talk
+from naru.cli.noting import noted
 from naru.cli.options import JobsOption, JsonOption, SpecOption, YesOption, spec_of
 from naru.errors import RefusedError, UsageError
 
@@ -264,8 +265,6 @@ def _show_crossed(found: _Found, crossed: tuple[Crossed, ...], *, json: bool) ->
 
 
 def _minor(environment: Environment, pause_seconds: float, *, yes: bool, json: bool) -> None:
-    from naru.cli.progress import observer_for
-    from naru.lab.noting import noted
     from naru.upgrade import plan_minor, renew, running_versions
 
     service = environment.service
@@ -279,8 +278,7 @@ def _minor(environment: Environment, pause_seconds: float, *, yes: bool, json: b
     for name, version in plan.behind.items():
         talk.say(f"{name}: {version} → {plan.version} ({installed.bin})")
     talk.confirm(f"start {', '.join(plan.order.members)} anew, in this order", yes=yes)
-    folder = environment.ground.folder
-    with noted(folder, f"minor upgrade to {plan.version}") as run, observer_for() as observer:
+    with noted(environment, f"minor upgrade to {plan.version}") as (run, observer):
         done = renew(
             service, environment.ground, plan,
             lambda: environment.pool.hold(service, pause_seconds), observer=observer,
