@@ -117,6 +117,19 @@ def test_a_nasty_schema_arrives_equal(pair: Pair, tmp_path: Path) -> None:
         assert fetch_value(connection, "SELECT n FROM app.on_top") == 20
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_tables_made_side_by_side_arrive_equal(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    bring_roles(pair)
+    monkeypatch.setattr("naru.migrate.waves.BATCH", size)
+    dump = archive(pair, tmp_path / "schema")
+    assert pre_data(dump, pair.target, jobs=3) > 0
+    copy_rows(pair)
+    build(dump, post_data(dump), pair.target, jobs=3)
+    assert dumped(pair.target) == dumped(pair.source)
+
+
 def test_a_second_run_does_nothing(pair: Pair, tmp_path: Path) -> None:
     bring_roles(pair)
     dump = archive(pair, tmp_path / "schema")
@@ -137,11 +150,11 @@ def test_work_that_was_cut_off_anywhere_is_completed(
     pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring_roles(pair)
-    monkeypatch.setattr("naru.migrate.schema._BATCH", 7)
+    monkeypatch.setattr("naru.migrate.waves.BATCH", 7)
     dump = archive(pair, tmp_path / "schema")
     for limit in (1, 3, 5):
         with pytest.raises(KilledError):
-            pre_data(dump, pair.target, on_done=_killer(limit))
+            pre_data(dump, pair.target, jobs=limit, on_done=_killer(limit))
     pre_data(dump, pair.target)
     statements = post_data(dump)
     for limit in (1, 4, 9, 16):

@@ -88,7 +88,9 @@ class Builder:
         with ThreadPoolExecutor(1, thread_name_prefix="naru-schema") as pool:
             # What comes after the rows is read while the target is busy with what comes before.
             after = pool.submit(schema.entries_after_rows, dump)
-            schema.pre_data(dump, self._record.target.dsn, observer=self._observer)
+            schema.pre_data(
+                dump, self._record.target.dsn, jobs=self._bounds.jobs, observer=self._observer
+            )
             self._after = after.result()
 
     def eagerly(self, sizes: dict[Relation, int]) -> Eager:

@@ -157,7 +157,7 @@ class RestoreRun:
 
     def _schema(self) -> None:
         task = self._task
-        pre_data(self._dump(), task.target, observer=self._observer)
+        pre_data(self._dump(), task.target, jobs=task.jobs, observer=self._observer)
 
     def _rows(self, connection: Connection) -> None:
         load_tables(self._content(), connection, self._observer)

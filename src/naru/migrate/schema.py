@@ -7,7 +7,10 @@ process dies, and a second run goes on with what is left; nothing is dropped and
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,10 +34,10 @@ from naru.migrate.statements import (
     plan,
     refresh_and_analyze,
 )
+from naru.migrate.waves import Wave, waves
 from naru.postgres import Connection, Dsn, connect, explain
 from naru.system import SILENT, Observer, run
 
-_BATCH = 200
 _BY_THEMSELVES = 100
 _TOGETHER = 50
 
@@ -76,29 +79,27 @@ def pre_data(
     dump: SchemaDump,
     target: Dsn,
     *,
+    jobs: int = 1,
     on_done: Callable[[str], None] | None = None,
     observer: Observer = SILENT,
 ) -> int:
     """Make everything that must stand before rows come; give how many entries were made now.
 
-    Safe to run again after a crash at any point: it completes what is missing. `on_done`
-    hears each batch's last entry. Raises ServerError naming the entry that was refused.
+    Many tables are made by `jobs` connections. Safe to run again after a crash at any
+    point: it completes what is missing. `on_done` hears each batch's last entry. Raises
+    ServerError naming the entry that was refused.
     """
-    # By one session: two make tables no faster, since most of it is the making of files in
-    # one folder.
     with _session(target, "schema") as connection:
         done = _done(connection, dump)
         entries = adapt(_entries(dump, "pre-data"), observe_landing(connection))
         todo = [one for one in entries if one.sql and str(one.number) not in done]
-        total = len(todo)
-        for start in range(0, total, _BATCH):
-            batch = todo[start : start + _BATCH]
-            _run_entries(connection, dump, batch, target)
-            observer.progress("schema", min(start + _BATCH, total), total, "items")
-            if on_done is not None:
-                on_done(batch[-1].name)
+        made = _Made(len(todo), observer, on_done)
+        for wave in waves(todo):
+            for batch in _run_side_by_side(wave, dump, target, jobs, made):
+                _run_entries(connection, dump, batch, target)
+                made(batch)
         settle(connection)
-        return total
+        return len(todo)
 
 
 def entries_after_rows(dump: SchemaDump) -> list[Entry]:
@@ -247,6 +248,60 @@ def _done(connection: Connection, dump: SchemaDump) -> set[str]:
         [dump.identity],
     )
     return {row[0] for row in rows}
+
+
+class _Made:
+    """Counts the entries that are made, by several threads."""
+
+    def __init__(
+        self, total: int, observer: Observer, on_done: Callable[[str], None] | None
+    ) -> None:
+        self._count, self._total = 0, total
+        self._observer, self._on_done = observer, on_done
+        self._lock = threading.Lock()
+
+    def __call__(self, batch: Sequence[Entry]) -> None:
+        with self._lock:
+            self._count += len(batch)
+            self._observer.progress("schema", self._count, self._total, "items")
+            if self._on_done is not None:
+                self._on_done(batch[-1].name)
+
+
+def _run_side_by_side(
+    wave: Wave, dump: SchemaDump, target: Dsn, jobs: int, made: Callable[[Sequence[Entry]], None]
+) -> Wave:
+    """Make the batches of a wave on `jobs` connections; give those that are left.
+
+    A batch that is refused here, because it needs another after all or locks what another
+    locks, is left to be made in its turn.
+    """
+    if len(wave) < 2 or jobs < 2:
+        return wave
+    todo = deque(enumerate(wave))
+    left: list[int] = []
+
+    def work() -> None:
+        with _session(target, "schema") as connection:
+            while True:
+                try:
+                    number, batch = todo.popleft()
+                except IndexError:
+                    return
+                try:
+                    _run_together(connection, dump, batch)
+                except psycopg.Error as error:
+                    if connection.closed:
+                        todo.clear()
+                        raise explain(error, target, "making the schema") from error
+                    left.append(number)
+                else:
+                    made(batch)
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="naru-schema") as pool:
+        for worker in [pool.submit(work) for _ in range(jobs)]:
+            worker.result()
+    return [wave[number] for number in sorted(left)]
 
 
 def _run_entries(
