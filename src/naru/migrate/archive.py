@@ -98,7 +98,7 @@ LARGE_TABLE_BYTES = 32 * 1024 * 1024
 """From this size on, indexes of one table are built side by side; below, one after the other."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KeyFacts:
     """A primary key, unique, exclusion or foreign key constraint of the source."""
 
@@ -116,7 +116,7 @@ class KeyFacts:
     """CREATE INDEX, where building the index apart from its constraint is worth while."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IndexFacts:
     """Which table an index is on."""
 
@@ -202,7 +202,7 @@ def dump_schema(
     found = facts() if facts else read_facts(source, snapshot)
     document = {**found, "identity": secrets.token_hex(8)}
     write_atomically(folder / "facts.json", json.dumps(document), mode=0o600)
-    return open_dump(folder, programs)
+    return with_facts(document["identity"], folder / "schema.dump", folder, programs, document)
 
 
 def is_whole(folder: Path) -> bool:

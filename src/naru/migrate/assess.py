@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,15 +88,21 @@ def observe(
     observer: Observer = SILENT,
 ) -> Facts:
     """Read the facts of both sides, in a few queries over whole catalogs."""
-    with source.connect("assess") as here, _on_target(target) as (there, exists):
+    with (
+        source.connect("assess") as here,
+        source.connect("assess sizes") as measuring,
+        _on_target(target) as (there, exists),
+        ThreadPoolExecutor(1, thread_name_prefix="naru-assess") as pool,
+    ):
         try:
+            # The sizes of many tables take as long as all the rest.
+            size = pool.submit(read_size, measuring, measure=measure)
             server = read_server(here)
             observer.note(f"source: PostgreSQL {server.major}, {server.database}")
             plan = plan_roles(observe_roles(here), observe_roles(there, all_roles=True))
             return Facts(
                 source=server,
                 target=replace(read_server(there), database=target.dsn.database),
-                size=read_size(here, measure=measure),
                 activity=read_activity(source, here, server),
                 state=_read_target(here, there, source, plan, exists=exists),
                 programs=tuple(sorted({one.major for one in find_installations(programs)})),
@@ -104,6 +111,7 @@ def observe(
                 extensions=tuple(_read_extensions(here, there, exists=exists)),
                 objects=read_objects(here),
                 rights=observe_rights(here, there, plan, exists=exists),
+                size=size.result(),
             )
         except psycopg.Error as error:
             raise explain(error, source.dsn, "reading catalogs for the assessment") from error

@@ -22,7 +22,6 @@ from naru.migrate.archive import (
     server_major,
 )
 from naru.migrate.copy import Task
-from naru.migrate.entries import Entry
 from naru.migrate.names import Relation
 from naru.migrate.record import Record
 from naru.migrate.statements import Phase, Statement
@@ -53,8 +52,8 @@ class Builder:
         self._record = record
         self._bounds = bounds
         self._observer = observer
-        self._after: list[Entry] | None = None
-        self._to_build: tuple[SchemaDump, list[Statement]] | None = None
+        self._dump: SchemaDump | None = None
+        self._to_build: list[Statement] | None = None
 
     def programs(self) -> Installation:
         return choose_programs(
@@ -85,13 +84,13 @@ class Builder:
                 lock_seconds=self._record.source.lock_seconds,
                 facts=facts,
             )
+        self._dump = dump
+        target = self._record.target.dsn
         with ThreadPoolExecutor(1, thread_name_prefix="naru-schema") as pool:
             # What comes after the rows is read while the target is busy with what comes before.
-            after = pool.submit(schema.entries_after_rows, dump)
-            schema.pre_data(
-                dump, self._record.target.dsn, jobs=self._bounds.jobs, observer=self._observer
-            )
-            self._after = after.result()
+            ahead = pool.submit(schema.post_data_ahead, dump, target)
+            schema.pre_data(dump, target, jobs=self._bounds.jobs, observer=self._observer)
+            self._to_build = ahead.result()
 
     def eagerly(self, sizes: dict[Relation, int]) -> Eager:
         """Builds what large ones of these tables have, as soon as they are copied."""
@@ -124,11 +123,11 @@ class Builder:
 
     def _after_rows(self) -> tuple[SchemaDump, list[Statement]]:
         """The archive, and what is built from it when rows are there; read once."""
+        if self._dump is None:
+            self._dump = open_dump(self._record.folder / "schema", self.programs())
         if self._to_build is None:
-            dump = open_dump(self._record.folder / "schema", self.programs())
-            statements = schema.post_data(dump, self._record.target.dsn, self._after)
-            self._to_build, self._after = (dump, statements), None
-        return self._to_build
+            self._to_build = schema.post_data(self._dump, self._record.target.dsn)
+        return self._dump, self._to_build
 
 
 class Eager:

@@ -9,8 +9,9 @@ list of contents and has not been seen.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 _OPENING = re.compile(r"-- TOC entry (\d+) \(class (\d+) OID (\d+)\)\n")
 _DEPENDENCIES = re.compile(r"-- Dependencies: ([\d ]+)\n")
@@ -21,7 +22,7 @@ _STATE = re.compile(r"SET default_table_access_method = .*;\n")
 _END = "-- Completed on "
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of an archive: an object, or something said of one."""
 
@@ -61,46 +62,60 @@ def contents(listing: str) -> set[int]:
 def split(lines: Iterable[str], known: set[int]) -> Iterator[Entry]:
     """Entries of a section, in order. `lines` keep their ends; `known` from `contents`."""
     unseen = set(known)
-    entry: Entry | None = None
+    header: _Header | None = None
     body: list[str] = []
     in_header = False
     state = ""
     for line in lines:
-        match = _OPENING.fullmatch(line)
+        match = _OPENING.fullmatch(line) if line.startswith("-- TOC") else None
         if match and int(match[1]) in unseen:
-            if entry is not None:
-                yield _closed(entry, body)
-                state = _state_after(body, state)
-            else:
-                state = _state_after(body, state)
+            if header is not None:
+                yield header.entry(_statements(body))
+            state = _state_after(body, state)
             unseen.discard(int(match[1]))
-            entry = Entry(int(match[1]), int(match[2]), int(match[3]), (), "", "", "", "", state)
+            header = _Header(int(match[1]), int(match[2]), int(match[3]), state)
             body, in_header = [], True
-        elif in_header and entry is not None:
-            entry, in_header = _read_header(entry, line)
+        elif in_header and header is not None:
+            in_header = header.takes(line)
         else:
             body.append(line)
-    if entry is not None:
-        yield _closed(entry, _without_end(body))
+    if header is not None:
+        yield header.entry(_statements(_without_end(body)))
 
 
-def _read_header(entry: Entry, line: str) -> tuple[Entry, bool]:
-    if line == "--\n":
-        return entry, False
-    if match := _DEPENDENCIES.fullmatch(line):
-        return replace(entry, dependencies=tuple(map(int, match[1].split()))), True
-    if match := _NAME.fullmatch(line):
-        name, kind, schema = match[1], match[2], match[3]
-        return replace(entry, name=name, type=kind, schema="" if schema == "-" else schema), True
-    return entry, True
+class _Header:
+    """The comment that opens an entry, as far as it is read."""
+
+    def __init__(self, number: int, class_oid: int, oid: int, state: str) -> None:
+        self._place = number, class_oid, oid
+        self._state = state
+        self._dependencies: tuple[int, ...] = ()
+        self._name = self._type = self._schema = ""
+
+    def takes(self, line: str) -> bool:
+        """Read one line of it; false if that was the last."""
+        if line == "--\n":
+            return False
+        if match := _DEPENDENCIES.fullmatch(line):
+            self._dependencies = tuple(map(int, match[1].split()))
+        elif match := _NAME.fullmatch(line):
+            self._name, self._type = match[1], sys.intern(match[2])
+            self._schema = "" if match[3] == "-" else sys.intern(match[3])
+        return True
+
+    def entry(self, text: str) -> Entry:
+        return Entry(
+            *self._place, self._dependencies, self._name, self._type, self._schema, text,
+            self._state,
+        )  # fmt: skip
 
 
-def _closed(entry: Entry, body: list[str]) -> Entry:
-    """The entry with its statements, without the comment line that opens the next header."""
+def _statements(body: list[str]) -> str:
+    """An entry's statements, without the comment line that opens the next header."""
     kept = body[:-1] if body and body[-1] == "--\n" else list(body)
     while kept and (not kept[-1].strip() or _STATE.fullmatch(kept[-1])):
         kept.pop()
-    return replace(entry, sql="".join(kept).strip())
+    return "".join(kept).strip()
 
 
 def _state_after(body: list[str], state: str) -> str:

@@ -102,25 +102,30 @@ def pre_data(
         return len(todo)
 
 
-def entries_after_rows(dump: SchemaDump) -> list[Entry]:
-    """What the archive has that comes after the rows."""
-    return list(_entries(dump, "post-data"))
-
-
-def post_data(
-    dump: SchemaDump, target: Dsn | None = None, entries: Iterable[Entry] | None = None
-) -> list[Statement]:
+def post_data(dump: SchemaDump, target: Dsn | None = None) -> list[Statement]:
     """Everything that is built after the rows, in order of the archive, then statistics.
 
-    Without what the login at `target` cannot make; all of it if none is named. `entries`
-    are those after the rows, where they have been read before.
+    Without what the login at `target` cannot make; all of it if none is named.
     """
-    landing = Landing(superuser=True)
-    if target is not None:
-        with _session(target, "schema") as connection:
-            landing = observe_landing(connection)
-    found = entries_after_rows(dump) if entries is None else entries
-    possible = (one for one in adapt(found, landing) if one.sql)
+    return _planned(dump, Landing(superuser=True) if target is None else _landing(target))
+
+
+def post_data_ahead(dump: SchemaDump, target: Dsn) -> list[Statement] | None:
+    """As `post_data`, before `pre_data` has ended; None where that depends on what it makes.
+
+    A superuser can make everything. What another login can depends on the schemas there are.
+    """
+    landing = _landing(target)
+    return _planned(dump, landing) if landing.superuser else None
+
+
+def _landing(target: Dsn) -> Landing:
+    with _session(target, "schema") as connection:
+        return observe_landing(connection)
+
+
+def _planned(dump: SchemaDump, landing: Landing) -> list[Statement]:
+    possible = (one for one in adapt(_entries(dump, "post-data"), landing) if one.sql)
     statements = list(plan(possible, dump.keys, dump.indexes, LARGE_TABLE_BYTES))
     statements.extend(refresh_and_analyze(dump.matviews, dump.analyzed))
     return statements

@@ -48,7 +48,7 @@ TOLERANT = frozenset({Stage.VALIDATE, Stage.REFRESH})
 """Stages whose failures are reported and do not stop the rest."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One thing to do on the target; `id` is unique in its archive and the same in every run."""
 
