@@ -119,6 +119,11 @@ CREATE UNLOGGED TABLE shop.scratch (id int PRIMARY KEY, dropped int, value float
 ALTER TABLE shop.scratch DROP COLUMN dropped;
 INSERT INTO shop.scratch SELECT n, n FROM generate_series(1, 20) n;
 
+CREATE TABLE shop.vehicle (id int PRIMARY KEY, what text);
+CREATE TABLE shop.car (doors int) INHERITS (shop.vehicle);
+INSERT INTO shop.vehicle SELECT n, 'vehicle ' || n FROM generate_series(1, 30) n;
+INSERT INTO shop.car SELECT n, 'car ' || n, 4 FROM generate_series(1, 30) n;
+
 CREATE VIEW shop.cheap AS SELECT id, name FROM shop.person WHERE price < 100 AND id IN
     (SELECT person_id FROM shop.owned);
 CREATE VIEW shop.joined AS SELECT p.id, o.what FROM shop.person p JOIN shop.owned o

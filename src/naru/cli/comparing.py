@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from naru.system.units import parse_seconds
+from naru.system.units import human_seconds, parse_seconds
 
 if TYPE_CHECKING:
-    from naru.verify import Restraint
+    from naru.verify import Restraint, Verdict
 
 SourceOption = Annotated[
     str | None,
@@ -56,6 +56,14 @@ PauseWhenOption = Annotated[
 PauseAtMostOption = Annotated[
     str, typer.Option(metavar="TIME", help="Give up after so long a pause, or 'forever'.")
 ]
+StopWhenOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LIMIT",
+        help="Give snapshots back when they hold back too much: 'held>2h', 'dead>5000000' (row"
+        " versions) or 'xids>200000000' (transactions). Repeatable.",
+    ),
+]
 
 
 def restraint(rate: str | None, limits: Sequence[str], at_most: str) -> Restraint:
@@ -67,3 +75,17 @@ def restraint(rate: str | None, limits: Sequence[str], at_most: str) -> Restrain
         tuple(Limit.parse(limit) for limit in limits),
         None if at_most == "forever" else parse_seconds(at_most),
     )
+
+
+_WORTH_A_WORD = 1.0
+
+
+def held_lines(verdict: Verdict) -> Iterator[str]:
+    """What the comparison's longest snapshot held back on each side, for people."""
+    for name, held in verdict.method.get("held", {}).items():
+        if held["seconds"] >= _WORTH_A_WORD:
+            yield (
+                f"the {name}'s longest snapshot: {human_seconds(held['seconds'])};"
+                f" {held['dead_row_versions']:,} row versions died meanwhile,"
+                f" {held['transactions']:,} transactions began"
+            )

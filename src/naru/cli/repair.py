@@ -17,6 +17,7 @@ from naru.cli.comparing import (
     PauseWhenOption,
     RateOption,
     SourceOption,
+    StopWhenOption,
     TableOption,
     TargetOption,
     restraint,
@@ -43,6 +44,7 @@ def repair(
     rate: RateOption = None,
     pause_when: PauseWhenOption = None,
     pause_at_most: PauseAtMostOption = "1h",
+    stop_when: StopWhenOption = None,
     script: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where its statements go; by default with the state."),
@@ -58,6 +60,7 @@ def repair(
     Refuses while clients are at the target, it subscribes, or another repair is under way.
     """
     from naru.verify import Equality, Options, Repair, compare, must_be_quiet, sole_repair
+    from naru.verify import stop_when as bounds
 
     found = parties(source, target, spec)
     here, there = both(found)
@@ -66,6 +69,7 @@ def repair(
         except_columns=tuple(except_column or ()), equal=Equality.parse(equal or ()),
         materialized_rows=True,
         restraint=restraint(rate, pause_when or (), pause_at_most),
+        stop_when=bounds(stop_when or ()),
     )  # fmt: skip
     with sole_repair(there):
         must_be_quiet(there)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from naru.cli import talk
+from naru.cli.comparing import StopWhenOption, held_lines
 from naru.cli.options import JobsOption, JsonOption, SpecOption, YesOption
 from naru.cli.parties import (
     NameOption,
@@ -57,6 +58,7 @@ def cutover(
     max_lag: LagOption = 16 * 1024 * 1024,
     jobs: JobsOption = 2,
     no_verify: NoVerifyOption = False,
+    stop_when: StopWhenOption = None,
     dry_run: DryOption = False,
     spec: SpecOption = None,
     yes: YesOption = False,
@@ -73,7 +75,7 @@ def cutover(
         with hold(record):
             _cross(
                 found, record, pooler, pooler_config, pooler_database,
-                pause_deadline, max_lag, jobs, no_verify, dry_run, yes, json,
+                pause_deadline, max_lag, jobs, no_verify, stop_when, dry_run, yes, json,
             )  # fmt: skip
 
 
@@ -88,6 +90,7 @@ def rollback(
     max_lag: LagOption = 16 * 1024 * 1024,
     jobs: JobsOption = 2,
     no_verify: NoVerifyOption = False,
+    stop_when: StopWhenOption = None,
     dry_run: DryOption = False,
     spec: SpecOption = None,
     yes: YesOption = False,
@@ -101,7 +104,7 @@ def rollback(
         with hold(record):
             _cross(
                 found, record, pooler, pooler_config, pooler_database,
-                pause_deadline, max_lag, jobs, no_verify, dry_run, yes, json,
+                pause_deadline, max_lag, jobs, no_verify, stop_when, dry_run, yes, json,
             )  # fmt: skip
 
 
@@ -121,26 +124,36 @@ def _cross(
     lag: int,
     jobs: int,
     no_verify: bool,
+    stop_when: list[str] | None,
     dry_run: bool,
     yes: bool,
     json: bool,
 ) -> None:
-    from naru.migrate import Limits, Switcher
+    from naru.migrate import Limits, PartlyComparedError, Switcher
+    from naru.verify import stop_when as bounds
 
+    held = bounds(stop_when or ())
     poolers = poolers_of(found, uris, configs, pooled or record.source.dsn.database)
     with observer_for() as observer:
         limits, keeps_slot = Limits(lag, pause), keeps_slot_of(found)
         switcher = Switcher(record, poolers, limits, observer, keeps_slot=keeps_slot)
         gates = switcher.gates()
-    _show_plan(switcher, gates)
-    if any(gate.severity == "shut" for gate in gates):
-        raise RefusedError("a gate is shut; nothing was done", remedy="see the gates above")
-    if dry_run:
-        return
-    talk.confirm(f"move the writes to {switcher.plan.enter}?", yes=yes)
-    with observer_for() as observer:
-        crossing = switcher.cross(verify=not no_verify, jobs=jobs)
+        # Nothing may draw while people read the plan and are asked.
+        observer.close()
+        _show_plan(switcher, gates)
+        if any(gate.severity == "shut" for gate in gates):
+            raise RefusedError("a gate is shut; nothing was done", remedy="see the gates above")
+        if dry_run:
+            return
+        talk.confirm(f"move the writes to {switcher.plan.enter}?", yes=yes)
+        partly: PartlyComparedError | None = None
+        try:
+            crossing = switcher.cross(verify=not no_verify, jobs=jobs, stop_when=held)
+        except PartlyComparedError as error:
+            crossing, partly = error.crossing, error
     _show_crossing(crossing, json, pooled=bool(switcher.plan.poolers))
+    if partly:
+        raise partly
 
 
 def _show_plan(switcher: Switcher, gates: tuple[Gate, ...]) -> None:
@@ -167,10 +180,14 @@ def _show_crossing(crossing: Crossing, json: bool, *, pooled: bool) -> None:
         talk.put(f"way back {crossing.way_back.slot}: {crossing.way_back.reason}")
         if verdict is not None:
             word = "the same" if verdict.same else f"{verdict.differences} differences"
+            left = f"; {len(verdict.not_reached)} tables not reached" if not verdict.whole else ""
             talk.put(
                 f"compared at {crossing.lsn}: {word}, {verdict.rows:,} rows in"
-                f" {len(verdict.tables)} tables, {verdict.seconds:.1f} s"
+                f" {len(verdict.tables)} tables, {verdict.seconds:.1f} s{left}"
             )
+    if verdict is not None:
+        for line in held_lines(verdict):
+            talk.say(line)
     if verdict is not None and not verdict.same:
         differing = [one.table for one in verdict.tables if not one.same]
         named = f": {', '.join(differing[:5])}" if differing else ""

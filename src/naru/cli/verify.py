@@ -18,8 +18,10 @@ from naru.cli.comparing import (
     PauseWhenOption,
     RateOption,
     SourceOption,
+    StopWhenOption,
     TableOption,
     TargetOption,
+    held_lines,
     restraint,
 )
 from naru.cli.options import JsonOption, SpecOption
@@ -30,6 +32,7 @@ from naru.errors import NotPermittedError, UsageError
 from naru.system.units import parse_seconds
 
 if TYPE_CHECKING:
+    from naru.postgres import Dsn
     from naru.verify import Ledger, RowDifference, Verdict
 
 _MOST_SHOWN = 40
@@ -78,6 +81,7 @@ def verify(
     rate: RateOption = None,
     pause_when: PauseWhenOption = None,
     pause_at_most: PauseAtMostOption = "1h",
+    stop_when: StopWhenOption = None,
     live: Annotated[
         bool, typer.Option("--live", help="Sound while the target follows the source.")
     ] = False,
@@ -120,6 +124,7 @@ def verify(
             raise UsageError("options of `naru verify repair` stand behind that word")
         return
     from naru.verify import Equality, Options, Repair, compare
+    from naru.verify import stop_when as bounds
 
     options = Options(
         jobs=jobs, tables=tuple(table or ()), except_tables=tuple(except_ or ()),
@@ -130,9 +135,10 @@ def verify(
         resume=resume, again=again, recheck_seconds=recheck_after,
         at_most_seconds=at_most,
         restraint=restraint(rate, pause_when or (), pause_at_most),
+        stop_when=bounds(stop_when or ()),
     )  # fmt: skip
     found = parties(source, target, spec)
-    here, there = both(found)
+    here, there = _directed(*both(found), slot) if live else both(found)
     mending = Repair(repair_sql) if repair_sql else None
     needed = resume or again or state is not None
     with observer_for() as watcher, _ledger(state or found.folder, needed=needed) as ledger:
@@ -166,6 +172,16 @@ def verify(
     else:
         _print(verdict)
     raise typer.Exit(0 if verdict.same else 1)
+
+
+def _directed(source: Dsn, target: Dsn, slot: str | None) -> tuple[Dsn, Dsn]:
+    """Both sides as changes flow: after a cutover the old side follows the new one."""
+    from naru.verify import flows_back
+
+    if not flows_back(source, target, slot):
+        return source, target
+    talk.say(f"changes flow from {target} to {source}: these are source and target in what follows")
+    return target, source
 
 
 def _ledger(folder: Path, *, needed: bool) -> AbstractContextManager[Ledger | None]:
@@ -255,5 +271,7 @@ def _draw(verdict: Verdict) -> None:
     for note in verdict.notes:
         talk.say(f"note: {note.kind} {note.object}: {note.attribute}"
                  f" {note.source or 'none'} → {note.target or 'none'}")  # fmt: skip
+    for line in held_lines(verdict):
+        talk.say(line)
     for left_out in verdict.not_compared:
         talk.say(f"not compared: {left_out}")

@@ -12,7 +12,14 @@ from naru.migrate.anew import begin_anew, must_be_whole
 from naru.migrate.assess import Assessment, assess
 from naru.migrate.building import Bounds
 from naru.migrate.close import Closing, abort, finish
-from naru.migrate.cross import Crossing, GateShutError, Switcher, must_be_at, settle_pending
+from naru.migrate.cross import (
+    Crossing,
+    GateShutError,
+    PartlyComparedError,
+    Switcher,
+    must_be_at,
+    settle_pending,
+)
 from naru.migrate.dump import DumpOptions, dump_databases
 from naru.migrate.dump_manifest import Content, Manifest
 from naru.migrate.follow import Lag, LagWatch, catch_up
@@ -48,6 +55,7 @@ __all__ = [
     "Manifest",
     "Names",
     "Owner",
+    "PartlyComparedError",
     "PooledDatabase",
     "Record",
     "Relation",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from naru.errors import DeadlineError, NaruError, RefusedError, StoppedError, UsageError
@@ -22,11 +22,19 @@ from naru.migrate.sequences import Positions
 from naru.migrate.switch import Frozen
 from naru.migrate.wayback import KeepsSlot, WayBack, secure
 from naru.system import SILENT, Observer
-from naru.verify import Options, SequenceState, Verdict, compare
+from naru.verify import ALWAYS, HeldLimit, Options, SequenceState, Verdict, compare
 
 
 class GateShutError(RefusedError):
     """A gate is shut: nothing was begun, and clients were not held."""
+
+
+class PartlyComparedError(StoppedError):
+    """Writes are over, and not all of both sides was compared; what was is the same."""
+
+    def __init__(self, crossing: Crossing, message: str, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.crossing = crossing
 
 
 @dataclass(frozen=True)
@@ -145,13 +153,15 @@ class Switcher:
         *,
         verify: bool = True,
         jobs: int = 2,
+        stop_when: tuple[HeldLimit, ...] = ALWAYS,
         after_resume: Callable[[], None] | None = None,
     ) -> Crossing:
         """Switch, and compare both sides as they were at that moment.
 
-        `after_resume` is called when clients go on. Raises RefusedError when a gate is
-        shut, or when it had to give up: the old side then takes writes as before, and
-        nothing has changed.
+        `after_resume` is called when clients go on; `stop_when` bounds what the comparison's
+        snapshots hold back. Raises RefusedError when a gate is shut, or when it had to give up:
+        the old side then takes writes as before, and nothing has changed. Raises
+        PartlyComparedError when a bound was reached and nothing compared until then differs.
         """
         self._must_be_open()
         way_back = self._arm()
@@ -163,14 +173,17 @@ class Switcher:
             if after_resume is not None:
                 after_resume()
             through_a_failover(lambda: self._after(frozen), "both sides to answer again")
-            verdict = self._compare(frozen, jobs) if verify else None
+            crossing = Crossing(
+                self.plan.number, self.plan.enter.role, str(frozen.lsn), milliseconds,
+                frozen.ended_clients, way_back, None,
+            )  # fmt: skip
+            self._keep(crossing)
+            if verify:
+                crossing = replace(crossing, verdict=self._compare(frozen, jobs, stop_when))
         finally:
             frozen.release()
-        crossing = Crossing(
-            self.plan.number, self.plan.enter.role, str(frozen.lsn), milliseconds,
-            frozen.ended_clients, way_back, verdict,
-        )  # fmt: skip
-        self._keep(crossing)
+        if crossing.verdict is not None:
+            self._keep_verdict(crossing, crossing.verdict)
         return crossing
 
     def _arm(self) -> WayBack:
@@ -218,10 +231,11 @@ class Switcher:
             Notes(notes, plan.enter.role).replace_all(entered)
         outcome.settle(plan, run)
 
-    def _compare(self, frozen: Frozen, jobs: int) -> Verdict:
+    def _compare(self, frozen: Frozen, jobs: int, stop_when: tuple[HeldLimit, ...]) -> Verdict:
         self._observer.step("exact comparison", "running")
         options = Options(
             jobs=jobs,
+            stop_when=stop_when,
             sequence_values=(_states(frozen.leave_sequences), _states(frozen.enter_sequences)),
         )
         try:
@@ -248,14 +262,24 @@ class Switcher:
         run.figure("cutover.pause_ms", crossing.pause_ms, "ms")
         run.figure("cutover.steps", crossing.milliseconds, "ms")
         run.figure("cutover.lsn", crossing.lsn)
-        verdict = crossing.verdict
-        if verdict is not None:
-            run.figure("verify.tables", len(verdict.tables))
-            run.figure("verify.rows", verdict.rows, "rows")
-            run.figure("verify.differences", verdict.differences)
-            run.figure("verify.seconds", round(verdict.seconds, 2), "s")
-            run.figure("verify.lsn", crossing.lsn)
-            run.remember("verification", verdict.to_json()["tables"])
+
+    def _keep_verdict(self, crossing: Crossing, verdict: Verdict) -> None:
+        run = self._record.run
+        run.figure("verify.tables", len(verdict.tables))
+        run.figure("verify.rows", verdict.rows, "rows")
+        run.figure("verify.differences", verdict.differences)
+        run.figure("verify.seconds", round(verdict.seconds, 2), "s")
+        run.figure("verify.lsn", crossing.lsn)
+        run.figure("verify.not_reached", len(verdict.not_reached))
+        run.figure("verify.held", verdict.method["held"])
+        run.remember("verification", verdict.to_json()["tables"])
+        if verdict.same and not verdict.whole:
+            raise PartlyComparedError(
+                crossing,
+                f"writes are at the {crossing.at}; not all was compared at the moment of the"
+                f" switch, and that moment is gone: {'; '.join(verdict.cut_off)}",
+                "compare while changes flow: naru verify --live",
+            )
 
 
 def _states(positions: Positions) -> dict[str, SequenceState]:

@@ -108,7 +108,7 @@ def _verification(verification: Verification | None) -> Tile:
     note = f"in {short_count(verification.rows)} rows, {exactness(verification)}"
     good = None
     if verification.differences or verification.exact_at_lsn is not None:
-        good = verification.differences == 0
+        good = verification.differences == 0 and not verification.not_reached
     return Tile("Differences", human_count(verification.differences), note, good)
 
 

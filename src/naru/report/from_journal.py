@@ -120,6 +120,7 @@ def _verification(runs: Runs, figures: Mapping[str, Any]) -> Verification | None
         differences=int(figures["verify.differences"]),
         seconds=float(figures.get("verify.seconds") or 0.0),
         exact_at_lsn=figures.get("verify.lsn"),
+        not_reached=int(figures.get("verify.not_reached") or 0),
         details=tuple(_table(table) for table in runs.recall("verification") or []),
     )
 

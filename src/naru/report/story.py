@@ -85,6 +85,8 @@ class Verification:
     seconds: float
     exact_at_lsn: str | None = None
     details: tuple[TableVerdict, ...] = ()
+    not_reached: int = 0
+    """Tables that were not compared, since snapshots had to be given back."""
 
 
 @dataclass(frozen=True)

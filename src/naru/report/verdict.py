@@ -89,6 +89,8 @@ def _missing(story: Story) -> Iterator[str]:
             yield f"the {name} was not run"
     if story.verification is not None and story.verification.exact_at_lsn is None:
         yield "the verification was live, not exact"
+    if story.verification is not None and story.verification.not_reached:
+        yield f"{_count(story.verification.not_reached, 'table')} not compared at the switch"
     if story.cutover is not None and story.cutover.write_pause_ms is None:
         yield "no clients were measured at the cutover"
     elif story.cutover is not None and _unaccounted(story.cutover):
@@ -121,7 +123,9 @@ def exactness(verification: Verification) -> str:
     """How far the comparison can be trusted, in a few words."""
     if verification.exact_at_lsn is None:
         return "compared live"
-    return f"exact at {verification.exact_at_lsn}"
+    left = _count(verification.not_reached, "table")
+    but = f", {left} not reached" if verification.not_reached else ""
+    return f"exact at {verification.exact_at_lsn}{but}"
 
 
 def _count(number: int, noun: str) -> str:

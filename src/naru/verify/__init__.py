@@ -13,6 +13,8 @@ from naru.verify.depict import depict
 from naru.verify.digest import Digest, DigestVerdict, judge_digest
 from naru.verify.digesting import take_digest
 from naru.verify.equality import Equality
+from naru.verify.following import flows_back
+from naru.verify.held import ALWAYS, Held, HeldLimit, stop_when
 from naru.verify.lag import ChannelLag, LagMeter, ReplicationLag, TableLag
 from naru.verify.ledger import Ledger
 from naru.verify.load import Limit, Rate, Restraint
@@ -31,10 +33,13 @@ from naru.verify.verdict import (
 )
 
 __all__ = [
+    "ALWAYS",
     "ChannelLag",
     "Digest",
     "DigestVerdict",
     "Equality",
+    "Held",
+    "HeldLimit",
     "LagMeter",
     "LargeObjectDifference",
     "LargeObjectVerdict",
@@ -57,9 +62,11 @@ __all__ = [
     "certify",
     "compare",
     "depict",
+    "flows_back",
     "judge_digest",
     "must_be_quiet",
     "read_sequences",
     "sole_repair",
+    "stop_when",
     "take_digest",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from naru.postgres import Dsn
 from naru.report import Certificate, CertifiedSide, CertifiedTable
+from naru.system.units import human_seconds
 from naru.verify.verdict import RowDifference, TableVerdict, Verdict, moment
 
 _HASHES = {
@@ -37,6 +38,8 @@ def certify(verdict: Verdict, source: Dsn, target: Dsn) -> Certificate:
 def sentence(verdict: Verdict) -> str:
     """The verdict in a sentence."""
     size = f"{verdict.rows:,} rows in {len(verdict.tables):,} tables were compared"
+    if verdict.same and verdict.cut_off:
+        return f"{size}, and no difference was found; the rest was not compared, as said below."
     if verdict.same:
         ruled = " but what the rules below allow" if verdict.loosened else ""
         return f"{size}, and no difference{ruled} was found."
@@ -127,6 +130,13 @@ def method_lines(verdict: Verdict) -> Iterator[str]:
         columns = [column for column, name in verdict.loosened if name == rule]
         where = ", ".join(columns) if columns else "no column of its types"
         yield f"not exactly, by the rule {rule} ({says}): {where}"
+    for name, held in verdict.method.get("held", {}).items():
+        if held["seconds"] >= 1:
+            yield (
+                f"the oldest snapshot on the {name} was held for {human_seconds(held['seconds'])};"
+                f" {held['dead_row_versions']:,} row versions died meanwhile that vacuum had to"
+                f" leave, and {held['transactions']:,} transactions began"
+            )
     if verdict.live:
         yield (
             "while replication ran: a row that differed was looked at again, and differs only if it"

@@ -8,12 +8,13 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from naru.errors import UsageError
+from naru.errors import NaruError, StoppedError, UsageError
 from naru.postgres import Dsn
 from naru.system import SILENT, Observer
 from naru.system.units import human_seconds
 from naru.verify.agenda import Agenda
 from naru.verify.hashing import Agreement, agree
+from naru.verify.holding import Holdings
 from naru.verify.large_objects import compare_large_objects
 from naru.verify.ledger import Ledger
 from naru.verify.method import describe, positions
@@ -22,7 +23,7 @@ from naru.verify.repair import MOST_LARGE_OBJECTS, Repair
 from naru.verify.schema import SchemaComparison, is_note
 from naru.verify.selection import left_out_columns
 from naru.verify.sequences import compare_sequences, read_sequences
-from naru.verify.side import Side
+from naru.verify.side import Side, stopped
 from naru.verify.tables import Pair, TableComparison
 from naru.verify.throttle import Throttle
 from naru.verify.verdict import (
@@ -99,8 +100,24 @@ class _Comparison:
         self._not_reached: dict[str, float | None] = {}
         self._left_out: list[str] = []
         self._control: Pair = (sides[0].connect(), sides[1].connect())
+        self._holdings = Holdings(sides, options.stop_when, observer)
 
     def verdict(self) -> Verdict:
+        """Raises StoppedError when a bound on snapshots was reached that can be taken anew."""
+        with self._holdings:
+            try:
+                return self._verdict()
+            except NaruError as error:
+                if isinstance(error, StoppedError) or not self._over:
+                    raise
+                raise stopped(self._over) from error
+
+    @property
+    def _over(self) -> str | None:
+        """Why snapshots had to be given back, if so."""
+        return next((side.over for side in self._sides if side.over), None)
+
+    def _verdict(self) -> Verdict:
         started, moment, begin = time.monotonic(), time.time(), self._positions("begin")
         if left_out := left_out_columns(self._sides, self._control, self._options):
             self._left_out.append(f"columns: {', '.join(left_out)} (--except-column)")
@@ -133,11 +150,13 @@ class _Comparison:
             strict=self._options.strict,
             live=self._options.live,
             not_reached=self._not_reached,
+            cut_off=tuple(text for text in self._left_out if self._over and self._over in text),
             still_until=self._agenda.still_until if self._agenda else None,
             method=describe(self._sides, self._control, agreement, self._options)
             | {
                 "started": moment,
                 "paused_seconds": round(self._paused, 1),
+                "held": {name: one.to_json() for name, one in self._holdings.most.items()},
                 **begin,
                 **self._positions("end"),
             },
@@ -204,11 +223,14 @@ class _Comparison:
         )
         try:
             restraint = self._options.restraint
+            self._holdings.tell = comparison.progress.hold
             with Throttle(self._sides, restraint, self._observer, comparison.progress) as throttle:
                 found = [*agenda.kept, *comparison.verdicts(self._control)]
             self._paused = throttle.waited
+            if self._over and not any(side.snapshot for side in self._sides):
+                raise stopped(self._over)
             agenda.end()
-            self._note_unreached(comparison.not_reached)
+            self._note_unreached(agenda, {one.table for one in found})
             return tuple(sorted(found, key=lambda one: one.table.encode()))
         except BaseException:
             comparison.abort()
@@ -216,14 +238,15 @@ class _Comparison:
         finally:
             comparison.shutdown()
 
-    def _note_unreached(self, tables: dict[str, float | None]) -> None:
-        self._not_reached = dict(sorted(tables.items(), key=lambda one: one[0].encode()))
-        if tables:
+    def _note_unreached(self, agenda: Agenda, reached: set[str]) -> None:
+        left = [entry for entry in agenda.entries if entry.name not in reached]
+        left.sort(key=lambda entry: entry.name.encode())
+        self._not_reached = {entry.name: entry.compared_at for entry in left}
+        if left:
             within = human_seconds(self._options.at_most_seconds or 0)
-            names = ", ".join([*list(self._not_reached)[:3], *["…"][: len(tables) // 4]])
-            self._left_out.append(
-                f"rows of {len(tables):,} tables: not reached within {within}: {names}"
-            )
+            why = self._over or f"not reached within {within}"
+            names = ", ".join([*list(self._not_reached)[:3], *["…"][: len(left) // 4]])
+            self._left_out.append(f"rows of {len(left):,} tables: {why}: {names}")
 
     def _sequences(self) -> tuple[tuple[SequenceDifference, ...], int]:
         reason = self._no_sequences()
@@ -260,6 +283,20 @@ class _Comparison:
             return LargeObjectVerdict(reason="not asked for")
         if self._options.tables:
             return LargeObjectVerdict(reason="only some tables are compared")
+        try:
+            return self._over_verdict() or self._compared_large_objects(agreement)
+        except NaruError:
+            if cut_off := self._over_verdict():
+                return cut_off
+            raise
+
+    def _over_verdict(self) -> LargeObjectVerdict | None:
+        """What is left to say of large objects once the snapshots of others are given back."""
+        if self._over and any(side.snapshot for side in self._sides):
+            return LargeObjectVerdict(reason=self._over)
+        return None
+
+    def _compared_large_objects(self, agreement: Agreement) -> LargeObjectVerdict:
         most = self._options.max_differences
         if not self._repair:
             return compare_large_objects(self._sides, self._control, agreement, most)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import cast
 
 from naru.errors import DeadlineError, UsageError
-from naru.postgres import Connection, Lsn, fetch_all, fetch_one, fetch_value
+from naru.postgres import Connection, Dsn, Lsn, connect, fetch_all, fetch_one, fetch_value
 from naru.system import Deadline, wait_until
 from naru.verify.half import Half
 from naru.verify.live import Decision, Round, State, decide, end_of_wal
@@ -30,22 +30,25 @@ class Followed:
     pending: list[Suspect]
 
 
+_SLOTS = """
+SELECT slot_name FROM pg_catalog.pg_replication_slots
+ WHERE slot_type = 'logical' AND database = current_database()
+   AND CASE WHEN %s::text IS NULL THEN starts_with(slot_name, 'naru_') ELSE slot_name = %s END
+ ORDER BY 1
+"""
+
+
+def _slots(connection: Connection, wanted: str | None) -> list[str]:
+    """The logical slots that a live comparison could follow."""
+    return [str(row[0]) for row in fetch_all(connection, _SLOTS, [wanted, wanted])]
+
+
 def find_slot(source: Connection, wanted: str | None) -> str:
     """The logical slot through which the target follows the source.
 
     Raises UsageError when there is none, or more than one and none was named.
     """
-    slots = [
-        str(row[0])
-        for row in fetch_all(
-            source,
-            "SELECT slot_name FROM pg_replication_slots WHERE slot_type = 'logical'"
-            " AND database = current_database()"
-            " AND CASE WHEN %s::text IS NULL THEN starts_with(slot_name, 'naru_')"
-            " ELSE slot_name = %s END ORDER BY 1",
-            [wanted, wanted],
-        )
-    ]
+    slots = _slots(source, wanted)
     if len(slots) == 1:
         return slots[0]
     what = f"no logical slot {wanted!r}" if wanted else f"{len(slots)} slots of Naru's"
@@ -53,6 +56,15 @@ def find_slot(source: Connection, wanted: str | None) -> str:
         f"a live comparison follows one logical slot, and the source has {what}",
         remedy="name the slot of the subscription with --slot",
     )
+
+
+def flows_back(source: Dsn, target: Dsn, slot: str | None) -> bool:
+    """True if it is the source that follows the target, as after a cutover."""
+    found = []
+    for dsn in (source, target):
+        with connect(dsn, purpose="verify", prepare=False) as connection:
+            found.append(bool(_slots(connection, slot)))
+    return found == [False, True]
 
 
 _COPYING = """

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg import sql
 
 from naru.postgres import Connection, fetch_all, fetch_one
 from naru.verify.descent import Grain, Totals, add
 from naru.verify.memory import Memory
+from naru.verify.pairing import Row
 from naru.verify.relations import Part
 from naru.verify.side import Side, Workers
 from naru.verify.statements import Buckets, Statements
@@ -67,16 +68,24 @@ class Half:
 
         return [self.workers.submit(self.snapshot, f"reading {name}", read(part)) for part in parts]
 
-    def rows(self, connection: Connection, within: Buckets) -> Iterator[tuple[Any, ...]]:
-        """Stream the rows of some buckets in the order of their places."""
+    @contextmanager
+    def rows(self, connection: Connection, within: Buckets) -> Iterator[Iterator[list[Row]]]:
+        """The rows of some buckets in the order of their places, many at a time."""
         self.side.gate.enter(self.side)
         seen = 0
-        for row in self.side.stream(connection, "rows", self.statements.rows(within)):
-            seen += 1
-            yield row
+
+        def counted(batches: Iterator[list[Row]]) -> Iterator[list[Row]]:
+            nonlocal seen
+            for rows in batches:
+                seen += len(rows)
+                yield rows
+
+        query = self.statements.rows(within)
+        with self.side.ahead(connection, "rows", query, binary=True) as batches:
+            yield counted(batches)
         self.side.gate.spend(self.side, seen, self.statements.relation.size)
 
-    def few(self, within: Buckets) -> list[Future[list[tuple[Any, ...]]]]:
+    def few(self, within: Buckets) -> list[Future[list[Row]]]:
         """Begin to read the rows of some buckets that hold few, in no order, by all workers.
 
         Where the key is a whole number whose values lie close enough to be counted through,
@@ -84,8 +93,8 @@ class Half:
         """
         name = self.statements.relation.name
 
-        def read(query: sql.Composed, size: float) -> Future[list[tuple[Any, ...]]]:
-            def work(connection: Connection) -> list[tuple[Any, ...]]:
+        def read(query: sql.Composed, size: float) -> Future[list[Row]]:
+            def work(connection: Connection) -> list[Row]:
                 rows = fetch_all(connection, query)
                 self.side.gate.spend(self.side, len(rows), size)
                 return rows

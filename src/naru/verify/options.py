@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from naru.errors import UsageError
 from naru.verify.equality import EXACT, Equality
+from naru.verify.held import ALWAYS, HeldLimit
 from naru.verify.load import FREE, Restraint
 from naru.verify.naming import matches, table_matches
 from naru.verify.verdict import SequenceState
@@ -29,7 +30,8 @@ class Options:
     with a run that was stopped, `again` passes over tables that have not changed since they
     were found equal, unless that was `recheck_seconds` ago or more. `at_most_seconds` after
     its start a run begins with no further table. With `values` rows are named with the values
-    that differ, cut short. `restraint` spares the servers.
+    that differ, cut short. `restraint` spares the servers, `stop_when` bounds what its snapshots
+    hold back on them.
     """
 
     jobs: int = 2
@@ -54,6 +56,7 @@ class Options:
     recheck_seconds: float | None = None
     at_most_seconds: float | None = None
     restraint: Restraint = FREE
+    stop_when: tuple[HeldLimit, ...] = ALWAYS
 
     def __post_init__(self) -> None:
         if self.jobs < 1:

@@ -23,6 +23,7 @@ class RowsProgress:
         self._tables = tables
         self._ended = 0
         self._waiting: str | None = None
+        self._held = ""
         self._looking: list[str] = []
 
     def table(self, estimate: int) -> TableProgress:
@@ -33,6 +34,10 @@ class RowsProgress:
         """Say why nothing goes on (None: it does)."""
         self._waiting = reason
         self.add(0, 0)
+
+    def hold(self, text: str) -> None:
+        """Say what our snapshots hold back on the servers; empty: nothing worth a word."""
+        self._held = text
 
     def look(self, table: str, *, ended: bool = False) -> None:
         """Say that rows of a table are looked at one by one, or that this is over."""
@@ -52,6 +57,8 @@ class RowsProgress:
                 detail += f"; looking at rows of {self._looking[0]} that differ"
             if self._waiting:
                 detail = f"waits: {self._waiting}"
+            if self._held:
+                detail += f"; snapshots: {self._held}"
         # Equal figures would end the line, and rows that differ are still to be looked at.
         self._observer.progress("rows compared", done, max(total, done + 1), "rows", detail=detail)
 

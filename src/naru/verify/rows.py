@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import repeat
 from typing import Any
 
 from naru.postgres import Connection
 from naru.verify.descent import Grain, Refine, Totals, differing, first_grain, next_step
 from naru.verify.half import Half
+from naru.verify.pairing import Row, stretches, unmatched
 from naru.verify.statements import Buckets, Key, Statements
 from naru.verify.types import INTEGERS
 from naru.verify.verdict import RowKind
@@ -78,79 +80,61 @@ def _both(
 def suspects(
     source: Half, target: Half, connections: tuple[Connection, Connection], found: Found
 ) -> Iterator[Suspect]:
-    """Every row of the buckets that differ which differs itself, one by one."""
+    """Every row of the buckets that differ which differs itself, in the order of places."""
     within = found.within
     if within is None:
         return
     keyed = bool(source.statements.key)
     if found.few:
         both = [half.few(within) for half in (source, target)]
-        ours, theirs = (_in_order(row for part in one for row in part.result()) for one in both)
-        yield from _different(ours, theirs, keyed)
+        ours, theirs = ([row for part in one for row in part.result()] for one in both)
+        yield from _different([sorted(ours)], [sorted(theirs)], keyed)
         return
-    with source.side.reading(connections[0], "reading rows", source.snapshot):
-        with target.side.reading(connections[1], "reading rows", target.snapshot):
-            streams = source.rows(connections[0], within), target.rows(connections[1], within)
-            yield from _different(*streams, keyed)
+    with (
+        source.side.reading(connections[0], "reading rows", source.snapshot),
+        target.side.reading(connections[1], "reading rows", target.snapshot),
+        source.rows(connections[0], within) as here,
+        target.rows(connections[1], within) as there,
+    ):
+        yield from _different(here, there, keyed)
 
 
-_Row = tuple[Any, ...]
-_Stream = Iterator[_Row]
+def _different(
+    source: Iterable[list[Row]], target: Iterable[list[Row]], keyed: bool
+) -> Iterator[Suspect]:
+    for ours, theirs in stretches(source, target):
+        yield from (_keyed if keyed else _counted)(ours, theirs)
 
 
-def _in_order(rows: _Stream) -> _Stream:
-    return iter(sorted(rows, key=lambda row: int(row[0])))
+def _keyed(ours: list[Row], theirs: list[Row]) -> Iterator[Suspect]:
+    """Rows are a place, a hash and a key; where the place is the key it is not said again.
+
+    A key may stand there twice, for all that its index says: then its rows are paired.
+    """
+    here, there = (_by_key(rows) for rows in unmatched(ours, theirs))
+    for place, *key in sorted(here.keys() | there.keys()):
+        identity = (place, *key)
+        name = tuple(key) or (str(place),)
+        lacking, surplus = here.get(identity, 0), there.get(identity, 0)
+        both = min(lacking, surplus)
+        yield from repeat(Suspect("changed", place, name), both)
+        yield from repeat(Suspect("missing", place, name), lacking - both)
+        yield from repeat(Suspect("extra", place, name), surplus - both)
 
 
-def _different(source: _Stream, target: _Stream, keyed: bool) -> Iterator[Suspect]:
-    for place, ours, theirs in _by_place(_groups(source), _groups(target)):
-        yield from (_keyed if keyed else _counted)(place, ours, theirs)
+def _by_key(rows: list[Row]) -> Counter[Row]:
+    return Counter(row[:1] + row[2:] for row in rows)
 
 
-_Rows = list[tuple[Any, ...]]
-
-
-def _groups(rows: _Stream) -> Iterator[tuple[int, _Rows]]:
-    """Rows that stand at the same place; nearly always one."""
-    for place, group in groupby(rows, key=lambda row: int(row[0])):
-        yield place, [row[1:] for row in group]
-
-
-def _by_place(
-    source: Iterator[tuple[int, _Rows]], target: Iterator[tuple[int, _Rows]]
-) -> Iterator[tuple[int, _Rows, _Rows]]:
-    """Pair two streams in the order of places; only what is not the same."""
-    ours, theirs = next(source, None), next(target, None)
-    while ours is not None or theirs is not None:
-        if theirs is None or (ours is not None and ours[0] < theirs[0]):
-            assert ours is not None
-            yield ours[0], ours[1], []
-            ours = next(source, None)
-        elif ours is None or theirs[0] < ours[0]:
-            yield theirs[0], [], theirs[1]
-            theirs = next(target, None)
-        else:
-            if ours[1] != theirs[1]:
-                yield ours[0], ours[1], theirs[1]
-            ours, theirs = next(source, None), next(target, None)
-
-
-def _keyed(place: int, source: _Rows, target: _Rows) -> Iterator[Suspect]:
-    ours, theirs = ({row[1:]: row[0] for row in rows} for rows in (source, target))
-    for key in ours.keys() | theirs.keys():
-        if key not in theirs:
-            yield Suspect("missing", place, key)
-        elif key not in ours:
-            yield Suspect("extra", place, key)
-        elif ours[key] != theirs[key]:
-            yield Suspect("changed", place, key)
-
-
-def _counted(place: int, source: _Rows, target: _Rows) -> Iterator[Suspect]:
-    surplus = sum(row[0] for row in source) - sum(row[0] for row in target)
-    if surplus == 0:
-        return
-    yield Suspect("missing" if surplus > 0 else "extra", place, (), abs(surplus))
+def _counted(ours: list[Row], theirs: list[Row]) -> Iterator[Suspect]:
+    """Rows are a hash and how often it was found, maybe in several parts of a table."""
+    surplus: Counter[int] = Counter()
+    for rows, sign in ((ours, 1), (theirs, -1)):
+        for place, count in rows:
+            surplus[place] += sign * count
+    for place, count in sorted(surplus.items()):
+        if count:
+            yield Suspect("missing" if count > 0 else "extra", place, (), abs(count))
 
 
 def shown_key(statements: Statements, key: Key) -> dict[str, Any]:

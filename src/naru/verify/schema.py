@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 
 from psycopg import sql
@@ -29,6 +30,7 @@ _NOTES = {
     ("publication", None),
 }  # fmt: skip
 
+_BATCH = 500
 Entry = tuple[str | None, str]
 
 
@@ -73,23 +75,29 @@ class SchemaComparison:
         """Every difference, kind by kind; needs an open transaction on both connections."""
         for file in kinds():
             kind = file.partition("_")[2].removesuffix(".sql").replace("_", " ")
-            ours, theirs = (
-                self._entries(side, connection, file)
-                for side, connection in zip(self._sides, self._connections, strict=True)
-            )
-            for name, source, target in merge(ours, theirs):
-                yield from self._compare(kind, name, source, target)
+            with ExitStack() as stack:
+                ours, theirs = (
+                    stack.enter_context(self._entries(side, connection, file))
+                    for side, connection in zip(self._sides, self._connections, strict=True)
+                )
+                for name, source, target in merge(ours, theirs):
+                    yield from self._compare(kind, name, source, target)
 
+    @contextmanager
     def _entries(
         self, side: Side, connection: Connection, file: str
-    ) -> Iterator[tuple[str, Entry]]:
+    ) -> Iterator[Iterator[tuple[str, Entry]]]:
+        """What one side has of one catalog; both sides read at the same time."""
         chosen_file = file_for(file, connection.info.server_version)
         statement = sql.SQL(_ORDERED).format(query(f"catalog/{chosen_file}"))
         label = file.removesuffix(".sql")
-        for name, relation, doc in side.stream(connection, label, statement):
-            chosen = self._options.covers(relation) if relation else not self._options.tables
-            if chosen:
-                yield name, (relation, doc)
+        with side.ahead(connection, label, statement, batch=_BATCH) as batches:
+            yield (
+                (name, (relation, doc))
+                for rows in batches
+                for name, relation, doc in rows
+                if (self._options.covers(relation) if relation else not self._options.tables)
+            )
 
     def _compare(
         self, kind: str, name: str, source: Entry | None, target: Entry | None

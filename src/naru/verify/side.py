@@ -17,6 +17,9 @@ from naru.postgres import Connection, Dsn, connect, explain, fetch_value
 
 T = TypeVar("T")
 
+BATCH = 5000
+"""How many rows are read at once where all of many are looked at."""
+
 _CANCEL_SECONDS = 5
 
 _PINNED = {
@@ -83,7 +86,11 @@ class Side:
         self.dsn = dsn
         self.snapshot = snapshot
         self.gate: Gate = _Open()
+        self.over: str | None = None
+        """Why no more rows are to be read at the snapshots that are held; see `give_back`."""
         self._open: list[Connection] = []
+        self._at_work: set[Connection] = set()
+        self._doomed: frozenset[Connection] = frozenset()
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -119,11 +126,21 @@ class Side:
         """A repeatable read transaction, on `snapshot` or on the one this side was given."""
         self._go_on()
         chosen = snapshot or self.snapshot
-        with self.explained(doing), connection.transaction():
+        with self.explained(doing), self._working(connection), connection.transaction():
             if chosen:
                 command = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(chosen))
                 connection.execute(command)
             yield connection
+
+    @contextlib.contextmanager
+    def _working(self, connection: Connection) -> Iterator[None]:
+        with self._lock:
+            self._at_work.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work.discard(connection)
 
     @contextlib.contextmanager
     def shared_snapshot(self, connection: Connection) -> Iterator[str]:
@@ -131,6 +148,7 @@ class Side:
         if self.snapshot:
             yield self.snapshot
             return
+        self.must_not_be_over()
         with self.reading(connection, "taking a snapshot"):
             yield str(fetch_value(connection, "SELECT pg_catalog.pg_export_snapshot()"))
 
@@ -153,9 +171,73 @@ class Side:
             cursor.execute(query)
             yield from cursor
 
+    @contextlib.contextmanager
+    def ahead(
+        self,
+        connection: Connection,
+        name: str,
+        query: sql.SQL | sql.Composed,
+        *,
+        batch: int = BATCH,
+        binary: bool = False,
+    ) -> Iterator[Iterator[list[tuple[Any, ...]]]]:
+        """The rows of `query` in lists; the next is read while the caller looks at one.
+
+        It begins at once, so that both sides work at the same time. Needs an open transaction.
+        """
+        with (
+            self.explained(f"reading {name}"),
+            connection.cursor(f"naru_{name}", binary=binary) as cursor,
+            ThreadPoolExecutor(1, thread_name_prefix=f"verify-{self.name}-ahead") as reader,
+        ):
+            coming = reader.submit(lambda: cursor.execute(query).fetchmany(batch))
+
+            def batches() -> Iterator[list[tuple[Any, ...]]]:
+                nonlocal coming
+                with self.explained(f"reading {name}"):
+                    while rows := coming.result():
+                        self.must_not_be_over()
+                        coming = reader.submit(cursor.fetchmany, batch)
+                        yield rows
+
+            try:
+                yield batches()
+            except BaseException:
+                # Sorting may take hours, and nobody waits for what comes of it any more.
+                if not coming.done():
+                    self._cancel(connection)
+                raise
+
+    def _cancel(self, connection: Connection) -> None:
+        with contextlib.suppress(psycopg.Error):
+            if connection.info.transaction_status == TransactionStatus.ACTIVE:
+                connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
     def _go_on(self) -> None:
         if self._stopped:
             raise StoppedError(f"the comparison of {self.dsn} was stopped")
+
+    def pids_at_work(self) -> list[int]:
+        """The server's processes that have a transaction of ours open."""
+        with self._lock:
+            return [one.info.backend_pid for one in self._at_work if not one.closed]
+
+    def give_back(self, reason: str) -> None:
+        """Read no more rows, and cancel what was reading when this was first called.
+
+        What is short and has no snapshot that is old, as reading a position, still goes.
+        """
+        with self._lock:
+            if self.over is None:
+                self.over, self._doomed = reason, frozenset(self._at_work)
+            doomed = self._doomed & self._at_work
+        for connection in doomed:
+            self._cancel(connection)
+
+    def must_not_be_over(self) -> None:
+        """Raise StoppedError once snapshots are to be given back."""
+        if self.over is not None:
+            raise stopped(self.over)
 
     def stop(self) -> None:
         """Begin nothing new, and cancel whatever runs in the server."""
@@ -163,9 +245,7 @@ class Side:
         with self._lock:
             connections = list(self._open)
         for connection in connections:
-            with contextlib.suppress(psycopg.Error):
-                if connection.info.transaction_status == TransactionStatus.ACTIVE:
-                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            self._cancel(connection)
 
     def close(self) -> None:
         """End every connection; nothing may be using them any more."""
@@ -173,6 +253,14 @@ class Side:
             connections, self._open = self._open, []
         for connection in connections:
             connection.close()
+
+
+def stopped(why: str) -> StoppedError:
+    """The error of a comparison that has given its snapshots back."""
+    return StoppedError(
+        f"{why}: the comparison was stopped",
+        remedy="the same command with --resume goes on; --stop-when sets another bound",
+    )
 
 
 class Workers:
@@ -190,6 +278,7 @@ class Workers:
 
         def run() -> T:
             self.side.gate.enter(self.side)
+            self.side.must_not_be_over()
             connection: Connection | None = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self._local.connection = self.side.connect()

@@ -98,7 +98,8 @@ class Statements:
     def rows(self, within: Buckets, part: Part | None = None) -> sql.Composed:
         """Every row of some buckets: place, hash, key; in the order of places.
 
-        Without a key: the row's hash, how often it occurs, nothing. Of one `part`: in no order.
+        Where the place is the key it is not given twice. Without a key: the row's hash, and how
+        often it occurs. Of one `part`: in no order.
         """
         parts = {
             "row": self._row(),
@@ -111,13 +112,10 @@ class Statements:
                 "SELECT hash, pg_catalog.count(*) FROM (SELECT {row} AS hash FROM {relation}"
                 " WHERE {pages} OFFSET 0) AS rows WHERE {buckets} GROUP BY hash {order}"
             ).format(**parts, buckets=within.holds(sql.SQL("hash")))
-        return sql.SQL(
-            "SELECT {place} AS place, {row}, {key} FROM {relation} WHERE {pages} AND {buckets}"
-            " {order}"
-        ).format(
+        named = [self._place(), self._row(), *([] if self.numbered else self.key_texts())]
+        return sql.SQL("SELECT {named} FROM {relation} WHERE {pages} AND {buckets} {order}").format(
             **parts,
-            place=self._place(),
-            key=sql.SQL(", ").join(self.key_texts()),
+            named=sql.SQL(", ").join(named),
             buckets=within.holds(self._place()),
         )
 
@@ -130,14 +128,13 @@ class Statements:
     def numbered_rows(self, within: Buckets, low: int, high: int) -> sql.Composed:
         """What `rows` gives, in no order, found by all numbers of the buckets, by index."""
         return sql.SQL(
-            "SELECT {place} AS place, {row}, {key} FROM {relation}"
+            "SELECT {place} AS place, {row} FROM {relation}"
             " WHERE {column} = ANY(ARRAY(SELECT run + n FROM pg_catalog.unnest({runs}) AS first,"
             " pg_catalog.generate_series(first, {high}, {step}) AS run,"
             " pg_catalog.generate_series(0, {last}) AS n))"
         ).format(
             place=self._place(),
             row=self._row(),
-            key=sql.SQL(", ").join(self.key_texts()),
             relation=self.relation.identifier,
             column=sql.Identifier(self.key[0]),
             high=sql.Literal(high),
@@ -259,6 +256,8 @@ class Buckets:
 
     def holds(self, place: sql.Composable) -> sql.Composed:
         """The condition that a row's place falls into one of them."""
+        if len(self.wanted) == 1 << self.grain.bits:
+            return sql.SQL("true").format()
         bucket = _bucket(sql.SQL("({})").format(place), self.grain)
         return sql.SQL("{} = ANY({})").format(bucket, _bigints(self.wanted))
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 
+from naru.errors import NaruError
 from naru.postgres import Connection
 from naru.system import Deadline, Observer
 from naru.verify.agenda import Agenda, Item
@@ -29,6 +30,10 @@ from naru.verify.verdict import RowDifference, RowKind, TableVerdict
 
 Pair = tuple[Connection, Connection]
 _MOST_FOLLOWED = 20_000
+_UNNAMED = (
+    "the sums of its rows differ, and no row that an index finds does:"
+    " REINDEX it on both sides, and compare again"
+)
 
 
 class TableComparison:
@@ -59,7 +64,11 @@ class TableComparison:
         self._copied: frozenset[str] = frozenset()
         at_most = options.at_most_seconds
         self._deadline = Deadline(at_most, "tables") if at_most is not None else None
-        self.not_reached: dict[str, float | None] = {}
+
+    @property
+    def over(self) -> str | None:
+        """Why snapshots had to be given back before all tables were compared, if so."""
+        return next((side.over for side in self._sides if side.over), None)
 
     def verdicts(self, connections: Pair) -> Iterator[TableVerdict]:
         """One verdict for each table that was compared, in the order of the agenda."""
@@ -69,10 +78,14 @@ class TableComparison:
             with self._sides[1].explained("looking for tables that are still copied"):
                 self._copied = still_copied(connections[1], self._slot)
         running: deque[Future[TableVerdict | None]] = deque()
-        for item in self._agenda.items():
-            running.append(self._coordinators.submit(self._item, item))
-            while running and (running[0].done() or len(running) > 8 * self._options.jobs):
-                yield from _reached(running.popleft())
+        try:
+            for item in self._agenda.items():
+                running.append(self._coordinators.submit(self._item, item))
+                while running and (running[0].done() or len(running) > 8 * self._options.jobs):
+                    yield from _reached(running.popleft())
+        except NaruError:
+            if not self.over:
+                raise
         while running:
             yield from _reached(running.popleft())
         self.progress.end()
@@ -92,15 +105,19 @@ class TableComparison:
         self._coordinators.shutdown(wait=True)
 
     def _item(self, item: Item) -> TableVerdict | None:
-        """Compare one table and keep the result; None if there is no time to begin with it."""
+        """Compare one table and keep the result; None if it has to be left."""
         if self._deadline and self._deadline.passed:
-            self.not_reached[item.entry.name] = item.entry.compared_at
             return None
         progress = self.progress.table(item.entry.estimate)
         # What a given snapshot shows is older, and nobody here knows by how much.
         began = None if any(side.snapshot for side in self._sides) else time.time()
         memories = self._agenda.memories(item)
-        verdict = self._table(item, progress, memories)
+        try:
+            verdict = self._table(item, progress, memories)
+        except NaruError:
+            if self.over:
+                return None
+            raise
         progress.end()
         if memories:
             began = min(memory.at for memory in memories)
@@ -165,6 +182,8 @@ class TableComparison:
         if mending:
             mending.flush()
         found = kinds.total()
+        if not found:
+            return replace(verdict, reason=_UNNAMED)
         if self._slot:
             return self._settled(verdict, source, target, readers, found, kept)
         named = name(source, target, readers, kept, values=self._options.values)

@@ -230,6 +230,8 @@ class Verdict:
     live: bool = False
     not_reached: Mapping[str, float | None] = field(default_factory=dict)
     """Tables that a run of bounded time did not get to, and when each was last compared."""
+    cut_off: tuple[str, ...] = ()
+    """What was left because snapshots had to be given back, and why."""
     still_until: float | None = None
     """Up to when changes since an earlier run, in tables that it has read, would be known."""
     method: Mapping[str, Any] = field(default_factory=dict)
@@ -244,6 +246,11 @@ class Verdict:
             and self.large_objects.same
             and not (self.strict and self.notes)
         )
+
+    @property
+    def whole(self) -> bool:
+        """False if something that was to be compared had to be left."""
+        return not (self.not_reached or self.cut_off)
 
     @property
     def differences(self) -> int:
