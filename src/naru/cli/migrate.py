@@ -11,6 +11,7 @@ from naru.cli import dumping, moving, talk
 from naru.cli.options import JsonOption, SpecOption
 from naru.cli.parties import SourceOption, TargetOption, both, parties
 from naru.cli.progress import observer_for
+from naru.cli.starting import DatabaseOption, EveryOption, pairs_between
 
 if TYPE_CHECKING:
     from naru.migrate.assess import Assessment
@@ -27,6 +28,8 @@ migrate = typer.Typer(
 def assess(
     source: SourceOption = None,
     target: TargetOption = None,
+    database: DatabaseOption = None,
+    all_databases: EveryOption = False,
     jobs: Annotated[int, typer.Option(help="Workers that the copy will have.")] = 2,
     source_seen_at: Annotated[
         str | None,
@@ -45,18 +48,25 @@ def assess(
     """
     from naru.migrate.assess import assess as look
 
-    here, there = both(parties(source, target, spec))
+    leave, enter = both(parties(source, target, spec))
     with observer_for() as watcher:
-        assessment = look(here, there, jobs=jobs, source_seen_at=source_seen_at, observer=watcher)
-    draw_assessment(assessment)
-    if grants:
-        put_grants(assessment)
-    elif as_json:
-        talk.put_json(assessment.to_json())
-    else:
-        for finding in assessment.findings:
-            talk.put(" ".join(str(finding).split()))
-    raise typer.Exit(1 if assessment.blocked else 0)
+        pairs = pairs_between(leave, enter, None, database, all_databases, watcher)
+        found = [
+            look(one.source, one.target, jobs=jobs, source_seen_at=source_seen_at, observer=watcher)
+            for one in pairs
+        ]
+    for assessment in found:
+        draw_assessment(assessment)
+        if grants:
+            put_grants(assessment)
+        elif not as_json:
+            for finding in assessment.findings:
+                talk.put(" ".join(str(finding).split()))
+    if as_json and not grants:
+        several = bool(database) or all_databases
+        documents = [one.to_json() for one in found]
+        talk.put_json({"databases": documents} if several else documents[0])
+    raise typer.Exit(1 if any(one.blocked for one in found) else 0)
 
 
 moving.register(migrate)

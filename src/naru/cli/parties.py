@@ -30,6 +30,10 @@ NameOption = Annotated[
     str | None,
     typer.Option("--name", help="The migration's name; by default the source database's."),
 ]
+AllOption = Annotated[
+    bool,
+    typer.Option("--all-databases", help="Every migration under way between the two servers."),
+]
 PoolerOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -161,6 +165,22 @@ def open_record(
     from naru.migrate import SeenAt, resume
 
     return resume(journal, name, found.source, found.target, SeenAt(), to_look=to_look)
+
+
+def open_records(
+    found: Parties, journal: Journal, name: str | None, *, every: bool, to_look: bool = False
+) -> tuple[Record, ...]:
+    """The migration that is meant, as `open_record` says, or with `every` all of them.
+
+    Raises UsageError when both are asked for.
+    """
+    from naru.migrate import open_records as all_open
+
+    if not every:
+        return (open_record(found, journal, name, to_look=to_look),)
+    if name is not None:
+        raise UsageError("--name is one migration, --all-databases is all: not both")
+    return all_open(journal, found.source, found.target)
 
 
 def hold(record: Record) -> AbstractContextManager[None]:

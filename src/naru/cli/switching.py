@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +14,7 @@ from naru.cli import talk
 from naru.cli.comparing import StopWhenOption, held_lines
 from naru.cli.options import JobsOption, JsonOption, SpecOption, YesOption
 from naru.cli.parties import (
+    AllOption,
     NameOption,
     Parties,
     PoolerConfigOption,
@@ -21,15 +25,16 @@ from naru.cli.parties import (
     hold,
     journal_of,
     keeps_slot_of,
-    open_record,
+    open_records,
     parties,
     poolers_of,
 )
 from naru.cli.progress import observer_for
-from naru.errors import RefusedError
+from naru.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from naru.migrate import Crossing, Gate, Record, Switcher
+    from naru.migrate import Crossed, Gate, PooledDatabase, Record, Switcher
+    from naru.verify import HeldLimit
 
 PauseOption = Annotated[
     float,
@@ -51,6 +56,7 @@ def cutover(
     source: SourceOption = None,
     target: TargetOption = None,
     name: NameOption = None,
+    all_databases: AllOption = False,
     pooler: PoolerOption = None,
     pooler_config: PoolerConfigOption = None,
     pooler_database: PoolerDatabaseOption = None,
@@ -69,20 +75,21 @@ def cutover(
     Until clients go on at the target, every failure leaves them at the source.
     """
     found = parties(source, target, spec)
-    with journal_of(found) as journal:
-        record = open_record(found, journal, name)
-        _must_be_at(record, "source")
-        with hold(record):
-            _cross(
-                found, record, pooler, pooler_config, pooler_database,
-                pause_deadline, max_lag, jobs, no_verify, stop_when, dry_run, yes, json,
-            )  # fmt: skip
+    with journal_of(found) as journal, ExitStack() as held:
+        records = open_records(found, journal, name, every=all_databases)
+        here = _those_at("source", records, held)
+        poolers = _poolers(found, here, pooler, pooler_config, pooler_database)
+        _cross(
+            found, here, poolers, all_databases,
+            pause_deadline, max_lag, jobs, no_verify, stop_when, dry_run, yes, json,
+        )  # fmt: skip
 
 
 def rollback(
     source: SourceOption = None,
     target: TargetOption = None,
     name: NameOption = None,
+    all_databases: AllOption = False,
     pooler: PoolerOption = None,
     pooler_config: PoolerConfigOption = None,
     pooler_database: PoolerDatabaseOption = None,
@@ -98,28 +105,54 @@ def rollback(
 ) -> None:
     """Move the writes back to the source, with all that was written at the target."""
     found = parties(source, target, spec)
-    with journal_of(found) as journal:
-        record = open_record(found, journal, name)
-        _must_be_at(record, "target")
-        with hold(record):
-            _cross(
-                found, record, pooler, pooler_config, pooler_database,
-                pause_deadline, max_lag, jobs, no_verify, stop_when, dry_run, yes, json,
-            )  # fmt: skip
+    with journal_of(found) as journal, ExitStack() as held:
+        records = open_records(found, journal, name, every=all_databases)
+        here = _those_at("target", records, held)
+        poolers = _poolers(found, here, pooler, pooler_config, pooler_database)
+        _cross(
+            found, here, poolers, all_databases,
+            pause_deadline, max_lag, jobs, no_verify, stop_when, dry_run, yes, json,
+        )  # fmt: skip
 
 
-def _must_be_at(record: Record, side: str) -> None:
+def _those_at(side: str, records: Sequence[Record], held: ExitStack) -> list[Record]:
+    """The migrations whose writes are there, in our hands. Raises UsageError if none is."""
     from naru.migrate import must_be_at
 
-    must_be_at(record, side, "cut over" if side == "source" else "roll back")
+    here = [record for record in records if record.at == side]
+    for record in here or records:
+        must_be_at(record, side, "cut over" if side == "source" else "roll back")
+        held.enter_context(hold(record))
+    if len(here) < len(records):
+        names = ", ".join(one.names.migration for one in records if one.at != side)
+        talk.say(f"already over: {names}")
+    return here
+
+
+def _poolers(
+    found: Parties,
+    records: Sequence[Record],
+    uris: list[str] | None,
+    configs: list[Path] | None,
+    pooled: str | None,
+) -> list[tuple[PooledDatabase, ...]]:
+    """Of each migration the poolers that its clients come through."""
+    if pooled is not None and len(records) > 1:
+        raise UsageError(
+            "--pooler-database is for one migration",
+            remedy="let clients of the pooler ask for each database by its own name, or move"
+            " them one by one with --name",
+        )
+    return [
+        poolers_of(found, uris, configs, pooled or record.source.dsn.database) for record in records
+    ]
 
 
 def _cross(
     found: Parties,
-    record: Record,
-    uris: list[str] | None,
-    configs: list[Path] | None,
-    pooled: str | None,
+    records: Sequence[Record],
+    poolers: Sequence[tuple[PooledDatabase, ...]],
+    every: bool,
     pause: float,
     lag: int,
     jobs: int,
@@ -129,31 +162,54 @@ def _cross(
     yes: bool,
     json: bool,
 ) -> None:
-    from naru.migrate import Limits, PartlyComparedError, Switcher
+    from naru.migrate import Limits, Switcher
     from naru.verify import stop_when as bounds
 
     held = bounds(stop_when or ())
-    poolers = poolers_of(found, uris, configs, pooled or record.source.dsn.database)
     with observer_for() as observer:
         limits, keeps_slot = Limits(lag, pause), keeps_slot_of(found)
-        switcher = Switcher(record, poolers, limits, observer, keeps_slot=keeps_slot)
-        gates = switcher.gates()
+        switchers = [
+            Switcher(record, pooled, limits, observer, keeps_slot=keeps_slot)
+            for record, pooled in zip(records, poolers, strict=True)
+        ]
+        gates = [switcher.gates() for switcher in switchers]
         # Nothing may draw while people read the plan and are asked.
         observer.close()
-        _show_plan(switcher, gates)
-        if any(gate.severity == "shut" for gate in gates):
+        for switcher, its_gates in zip(switchers, gates, strict=True):
+            _show_plan(switcher, its_gates)
+        if any(gate.severity == "shut" for some in gates for gate in some):
             raise RefusedError("a gate is shut; nothing was done", remedy="see the gates above")
         if dry_run:
             return
-        talk.confirm(f"move the writes to {switcher.plan.enter}?", yes=yes)
-        partly: PartlyComparedError | None = None
-        try:
-            crossing = switcher.cross(verify=not no_verify, jobs=jobs, stop_when=held)
-        except PartlyComparedError as error:
-            crossing, partly = error.crossing, error
-    _show_crossing(crossing, json, pooled=bool(switcher.plan.poolers))
-    if partly:
-        raise partly
+        named = ", ".join(f"{switcher.plan.enter}" for switcher in switchers)
+        talk.confirm(f"move the writes to {named}?", yes=yes)
+        show = None if json else partial(_show_crossing, several=len(switchers) > 1)
+        crossed = _cross_over(switchers, show, verify=not no_verify, jobs=jobs, held=held)
+    if json:
+        documents = [{**one.crossing.to_json(), "database": one.database} for one in crossed]
+        talk.put_json({"crossings": documents} if every else crossed[0].crossing.to_json())
+    for one in crossed:
+        _must_be_same(one)
+
+
+def _cross_over(
+    switchers: Sequence[Switcher],
+    show: Callable[[Crossed], None] | None,
+    *,
+    verify: bool,
+    jobs: int,
+    held: tuple[HeldLimit, ...],
+) -> tuple[Crossed, ...]:
+    """Cross; what has moved is shown at once, also where a later one fails."""
+    from naru.migrate import cross_all, cross_one
+
+    keep = show or (lambda _: None)
+    named = [(one.plan.leave.dsn.database, one) for one in switchers]
+    if len(named) == 1:
+        alone = cross_one(*named[0], verify=verify, jobs=jobs, stop_when=held)
+        keep(alone)
+        return (alone,)
+    return cross_all(named, verify=verify, jobs=jobs, stop_when=held, keep=keep)
 
 
 def _show_plan(switcher: Switcher, gates: tuple[Gate, ...]) -> None:
@@ -169,22 +225,26 @@ def _show_plan(switcher: Switcher, gates: tuple[Gate, ...]) -> None:
         talk.say(f"{gate.severity}: {gate.text}\n  → {gate.remedy}")
 
 
-def _show_crossing(crossing: Crossing, json: bool, *, pooled: bool) -> None:
-    verdict = crossing.verdict
-    if json:
-        talk.put_json(crossing.to_json())
-    else:
-        parts = ", ".join(f"{name} {ms:g}" for name, ms in crossing.milliseconds.items())
-        clients = "clients waited" if pooled else f"{crossing.ended_clients} clients cut off,"
-        talk.put(f"writes are at the {crossing.at}; {clients} {crossing.pause_ms:g} ms ({parts})")
-        talk.put(f"way back {crossing.way_back.slot}: {crossing.way_back.reason}")
-        if verdict is not None:
-            word = "the same" if verdict.same else f"{verdict.differences} differences"
-            left = f"; {len(verdict.not_reached)} tables not reached" if not verdict.whole else ""
-            talk.put(
-                f"compared at {crossing.lsn}: {word}, {verdict.rows:,} rows in"
-                f" {len(verdict.tables)} tables, {verdict.seconds:.1f} s{left}"
-            )
+def _show_crossing(crossed: Crossed, *, several: bool) -> None:
+    crossing, verdict = crossed.crossing, crossed.crossing.verdict
+    if several:
+        talk.put(f"{crossed.database}:")
+    parts = ", ".join(f"{name} {ms:g}" for name, ms in crossing.milliseconds.items())
+    clients = "clients waited" if crossed.pooled else f"{crossing.ended_clients} clients cut off,"
+    talk.put(f"writes are at the {crossing.at}; {clients} {crossing.pause_ms:g} ms ({parts})")
+    talk.put(f"way back {crossing.way_back.slot}: {crossing.way_back.reason}")
+    if verdict is not None:
+        word = "the same" if verdict.same else f"{verdict.differences} differences"
+        left = f"; {len(verdict.not_reached)} tables not reached" if not verdict.whole else ""
+        talk.put(
+            f"compared at {crossing.lsn}: {word}, {verdict.rows:,} rows in"
+            f" {len(verdict.tables)} tables, {verdict.seconds:.1f} s{left}"
+        )
+
+
+def _must_be_same(crossed: Crossed) -> None:
+    """Raise RefusedError with what differs, or what has kept the comparison from its end."""
+    crossing, verdict = crossed.crossing, crossed.crossing.verdict
     if verdict is not None:
         for line in held_lines(verdict):
             talk.say(line)
@@ -198,3 +258,5 @@ def _show_crossing(crossing: Crossing, json: bool, *, pooled: bool) -> None:
             remedy="--json names keys and columns; `naru migrate"
             f" {'rollback' if crossing.at == 'target' else 'cutover'}` moves the writes back",
         )
+    if crossed.partly:
+        raise crossed.partly

@@ -17,8 +17,8 @@ from naru.errors import RefusedError, UsageError
 if TYPE_CHECKING:
     from naru.journal import Journal, Run
     from naru.lab.environment import Environment
+    from naru.migrate import Crossed
     from naru.upgrade import Upgrade, UpgradePlan, UpgradeStatus
-    from naru.upgrade.crossing import Crossed
 
 
 def upgrade(

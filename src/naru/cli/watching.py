@@ -13,20 +13,27 @@ import typer
 from naru.cli import talk
 from naru.cli.options import JsonOption, SpecOption
 from naru.cli.parties import (
+    AllOption,
     NameOption,
     SourceOption,
     TargetOption,
     journal_of,
     open_record,
+    open_records,
     parties,
 )
 from naru.errors import NaruError, StoppedError, UsageError
 from naru.system.units import parse_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from naru.cli.parties import Parties
     from naru.journal import Journal
     from naru.migrate import Record, Retention, Watch
+
+_EXIT = {"ok": 0, "warning": 1, "unreachable": 3}
+_WORST = ("ok", "warning", "unreachable", "dropped")
 
 RetainOption = Annotated[
     int | None,
@@ -42,6 +49,7 @@ def watch(
     source: SourceOption = None,
     target: TargetOption = None,
     name: NameOption = None,
+    all_databases: AllOption = False,
     retain_at_most: RetainOption = None,
     every: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.1, help="How often to look.")
@@ -60,6 +68,13 @@ def watch(
     from naru.migrate import set_bound
 
     found = parties(source, target, spec)
+    if all_databases:
+        with journal_of(found) as journal:
+            records = open_records(found, journal, name, every=True)
+            for one in records:
+                set_bound(one, retain_at_most)
+            level = _stay_with_all(records, every, looks, as_json=as_json)
+        raise typer.Exit(_EXIT.get(level, 4))
     with journal_of(found) as journal:
         record: Record | None = open_record(found, journal, name, to_look=True)
         level, left = "ok", looks
@@ -67,7 +82,44 @@ def watch(
             set_bound(record, retain_at_most)
             level, left = _stay(record, every, left, as_json=as_json)
             record = _successor(found, journal, record, every) if record.run.ended else record
-    raise typer.Exit({"ok": 0, "warning": 1, "unreachable": 3}.get(level, 4))
+    raise typer.Exit(_EXIT.get(level, 4))
+
+
+def _stay_with_all(
+    records: Sequence[Record], every: float, left: int | None, *, as_json: bool
+) -> str:
+    """Look at each in turn until all have ended, or `left` times; give the worst last level.
+
+    One that is given up leaves the others watched.
+    """
+    from naru.migrate import Watch
+
+    levels: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        watches = {
+            one.names.migration: (one, stack.enter_context(contextlib.closing(Watch(one))))
+            for one in records
+        }
+        while watches:
+            for name, (record, watching) in list(watches.items()):
+                before = levels.get(name, "")
+                try:
+                    level, text = _look(watching)
+                except StoppedError as error:
+                    level, text = "dropped", error.message
+                if record.run.ended is not None:
+                    level, text = "ok", "the migration has ended"
+                if level == "dropped" or record.run.ended is not None:
+                    del watches[name]
+                levels[name] = level
+                if as_json or level != before or name not in watches:
+                    _put(level, text, as_json=as_json, name=name)
+            left = None if left is None else left - 1
+            if left == 0:
+                break
+            if watches:
+                time.sleep(every)
+    return max(levels.values(), key=_WORST.index, default="ok")
 
 
 def _successor(found: Parties, journal: Journal, record: Record, every: float) -> Record | None:
@@ -114,9 +166,11 @@ def _look(watching: Watch) -> tuple[str, str]:
     return seen.level, seen.text + (f" → {seen.remedy}" if seen.remedy else "")
 
 
-def _put(level: str, text: str, *, as_json: bool) -> None:
+def _put(level: str, text: str, *, as_json: bool, name: str | None = None) -> None:
     if as_json:
-        talk.put(json.dumps({"level": level, "text": text}))
+        whose = {} if name is None else {"name": name}
+        talk.put(json.dumps({**whose, "level": level, "text": text}))
     else:
-        talk.put(f"{level}\t{text}")
+        whose_line = "" if name is None else f"{name}\t"
+        talk.put(f"{whose_line}{level}\t{text}")
     sys.stdout.flush()  # whoever keeps the log wants it now

@@ -27,11 +27,20 @@ from naru.migrate.gates import Gate, Limits
 from naru.migrate.hold import sole
 from naru.migrate.names import Names, Relation
 from naru.migrate.plan import PooledDatabase
-from naru.migrate.record import Owner, Record, SeenAt, begin_or_resume, resume, set_lock_seconds
+from naru.migrate.record import (
+    Owner,
+    Record,
+    SeenAt,
+    begin_or_resume,
+    open_records,
+    resume,
+    set_lock_seconds,
+)
 from naru.migrate.restore import Restore, RestoreOptions
 from naru.migrate.restore_proof import RestoredDatabase
 from naru.migrate.restore_run import RestoreTask
 from naru.migrate.retention import Retention
+from naru.migrate.several import Crossed, cross_all, cross_one, databases_between
 from naru.migrate.snapshot import set_keeping
 from naru.migrate.start import Start
 from naru.migrate.status import Status, observe_status
@@ -44,6 +53,7 @@ __all__ = [
     "Bounds",
     "Closing",
     "Content",
+    "Crossed",
     "Crossing",
     "DumpOptions",
     "Gate",
@@ -76,11 +86,15 @@ __all__ = [
     "begin_anew",
     "begin_or_resume",
     "catch_up",
+    "cross_all",
+    "cross_one",
+    "databases_between",
     "dump_databases",
     "finish",
     "must_be_at",
     "must_be_whole",
     "observe_status",
+    "open_records",
     "proven_moves",
     "resume",
     "set_bound",

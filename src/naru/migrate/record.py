@@ -168,6 +168,33 @@ def resume(
     return _record(run, run.name, source, target, seen)
 
 
+def open_records(journal: Journal, source: Dsn | None, target: Dsn | None) -> tuple[Record, ...]:
+    """Every migration of its own that is under way between these two servers, oldest first.
+
+    Without given servers: every one in the journal. Raises UsageError if there is none.
+    """
+    given = (source, target)
+    found = []
+    for run in _open(journal):
+        begun = (Dsn(run.recall("source")), Dsn(run.recall("target")))
+        pairs = list(zip(given, begun, strict=True))
+        if _owner(run) is not None or any(one and _server(one) != _server(it) for one, it in pairs):
+            continue
+        leave, enter = (one and one.with_(dbname=it.database) for one, it in pairs)
+        found.append(_record(run, run.name, leave, enter, SeenAt()))
+    if not found:
+        _must_be_nobodys(journal)
+        raise UsageError(
+            f"no migration is under way in {journal.path.parent}",
+            remedy="begin: naru migrate start",
+        )
+    return tuple(found)
+
+
+def _server(dsn: Dsn) -> tuple[str, int]:
+    return dsn.host, dsn.port
+
+
 def _owner(run: Run) -> Owner | None:
     known = run.recall(_PART_OF)
     return None if known is None else Owner(**known)

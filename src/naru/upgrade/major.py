@@ -13,6 +13,7 @@ from naru.errors import RefusedError, StoppedError, UsageError
 from naru.journal import Step, perform
 from naru.migrate import (
     Bounds,
+    Crossed,
     Limits,
     Start,
     abort,
@@ -26,7 +27,7 @@ from naru.migrate import (
 from naru.postgres import connect, fetch_all
 from naru.service import Clusters, Service
 from naru.system import SILENT, Observer, step
-from naru.upgrade.crossing import Crossed, cross_all
+from naru.upgrade.crossing import cross_to
 from naru.upgrade.plan import MAINTENANCE
 from naru.upgrade.sides import End, Sides, begin, open_upgrade
 
@@ -148,7 +149,7 @@ class Upgrade:
         sides = self.sides
         sides.point_pool(sides.own_address(sides.live), only_from=(sides.service_address,))
         try:
-            self._crossed = cross_all(
+            self._crossed = cross_to(
                 sides, to, self._limits, self._observer,
                 verify=verify, jobs=self._jobs, after=lambda: self._lead(to), keep=self._keep,
             )  # fmt: skip
