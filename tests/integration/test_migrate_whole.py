@@ -10,10 +10,11 @@ import pytest
 
 from naru.drill import judge
 from naru.errors import NaruError, NotPermittedError, RefusedError, UsageError
-from naru.migrate import Crossing, abort, finish, observe_status
+from naru.migrate import Crossing, PartlyComparedError, abort, finish, observe_status
 from naru.migrate.follow import catch_up
 from naru.postgres import LocalServer, connect, fetch_value
 from naru.system import wait_until
+from naru.verify import HeldLimit, flows_back, holding
 from tests.migration import (
     PASSWORDS,
     Case,
@@ -102,7 +103,9 @@ def test_abort_leaves_the_source_as_it_was(made: Case, after: str) -> None:
         assert fetch_value(server, query, [made.database]) == 0
 
 
-def test_what_is_written_on_each_side_is_on_the_other_after_the_switch(made: Case) -> None:
+def test_what_is_written_on_each_side_is_on_the_other_after_the_switch(
+    made: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     insert = "INSERT INTO incident_log (at, event) VALUES (now(), %s)"
     made.start()
     with made.record() as record:
@@ -110,7 +113,19 @@ def test_what_is_written_on_each_side_is_on_the_other_after_the_switch(made: Cas
             columns = _columns(made)
             source.execute(insert.replace("at, event", columns), ["before"])
             large = fetch_value(source, "SELECT lo_from_bytea(0, 'before')")
-        made.switcher(record).cross(verify=False)
+        # Nothing may be held back at all: the switch stands, and says what was not compared.
+        monkeypatch.setattr(holding, "_FIRST", 0.0)
+        with pytest.raises(PartlyComparedError, match="that moment is gone") as caught:
+            made.switcher(record).cross(stop_when=(HeldLimit("held", -1.0),))
+        assert caught.value.exit_code == 4
+        assert caught.value.crossing.at == record.at == "target"
+        verdict = caught.value.crossing.verdict
+        assert verdict is not None
+        assert verdict.not_reached
+        figures = {name: one.value for name, one in record.run.figures().items()}
+        assert figures["verify.not_reached"] == len(verdict.not_reached)
+        assert figures["cutover.pause_ms"] > 0
+        assert flows_back(made.source, made.target, None)
         with connect(made.target, purpose="app") as target:
             assert bytes(fetch_value(target, "SELECT lo_get(%s)", [large])) == b"before"
             target.execute(insert.replace("at, event", columns), ["after"])

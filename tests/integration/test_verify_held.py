@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from naru.errors import StoppedError
+from naru.errors import StoppedError, UnreachableError
 from naru.postgres import Dsn, LocalServer, connect, fetch_value
 from naru.system import wait_until
 from naru.verify import HeldLimit, Ledger, Options, Rate, Restraint, certify, compare
@@ -136,3 +137,31 @@ def test_what_a_difference_was_found_in_is_told_though_a_bound_was_reached(pair:
     assert not verdict.same
     assert [table.table for table in verdict.tables if not table.same] == ["public.alone"]
     assert list(verdict.not_reached) == ["public.big"]
+
+
+class Ender(Listener):
+    """An observer that ends our sessions on the target when the first rows were read."""
+
+    def __init__(self, target: Dsn) -> None:
+        super().__init__()
+        self._connection = connect(target, purpose="test")
+        self._ended = False
+
+    def progress(
+        self, what: str, done: int, total: int | None, unit: str, *, detail: str = ""
+    ) -> None:
+        if not self._ended and done:
+            self._ended = True
+            self._connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'naru: verify' AND datname = current_database()"
+            )
+
+
+def test_what_one_side_fails_with_does_not_wait_for_the_other(pair: Pair) -> None:
+    options = replace(SLOW, restraint=Restraint(rate=Rate.parse("200kB")))
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match="connection"):
+        compare(pair.source, pair.target, options=options, observer=Ender(pair.target))
+    # The source alone would take half a minute.
+    assert time.monotonic() - began < 15

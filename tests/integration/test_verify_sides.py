@@ -16,9 +16,9 @@ from psycopg import sql
 from typer.testing import CliRunner
 
 from naru.cli.main import app
-from naru.errors import NotPermittedError
+from naru.errors import DeadlineError, NotPermittedError, UsageError
 from naru.postgres import Dsn, LocalServer, connect
-from naru.verify import Options, compare, hashing, relations
+from naru.verify import Options, compare, descent, hashing, relations, side
 from naru.verify.types import SAMPLES
 from tests.servers import free_port
 
@@ -104,6 +104,47 @@ def test_big_tables_are_read_in_parts(pair: Pair, monkeypatch: pytest.MonkeyPatc
     assert found(pair) == NOTHING
     spoil(pair.target)
     assert found(pair) == SPOILT
+
+
+MANY = """
+CREATE TABLE by_number AS SELECT n::int8 AS id, 'note' AS note FROM generate_series(1, 5000) AS n;
+ALTER TABLE by_number ADD PRIMARY KEY (id);
+CREATE TABLE by_text AS SELECT 'k' || n AS id, 'note' AS note FROM generate_series(1, 5000) AS n;
+ALTER TABLE by_text ADD PRIMARY KEY (id);
+CREATE TABLE by_nothing AS SELECT n AS id, 'note' AS note FROM generate_series(1, 5000) AS n;
+"""
+SPOIL_MANY = """
+UPDATE {0} SET note = 'other' WHERE note = 'note' AND right(id::text, 1) IN ('3', '5', '7');
+DELETE FROM {0} WHERE right(id::text, 2) = '11';
+INSERT INTO {0} SELECT {1}, 'more' FROM generate_series(100001, 100020) AS n;
+"""
+
+
+@pytest.mark.parametrize("method", ["record", "text"])
+def test_many_differences_are_counted_to_the_last_and_the_first_are_named(
+    pair: Pair, method: hashing.Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By streams of both sides in lists, whatever the key; and where every bucket differs."""
+    monkeypatch.setattr(hashing, "METHODS", (method,))
+    monkeypatch.setattr(descent, "_ROWS_TO_STREAM", 0)
+    monkeypatch.setattr(side, "BATCH", 70)
+    tables = {"by_number": "n", "by_text": "'k' || n", "by_nothing": "n"}
+    for dsn in (pair.source, pair.target):
+        with connect(dsn, purpose="test") as connection:
+            connection.execute(MANY)
+    with connect(pair.target, purpose="test") as connection:
+        for table, key in tables.items():
+            connection.execute(SPOIL_MANY.format(table, key).encode())
+    options = Options(schema=False, tables=tuple(tables), max_differences=7)
+    seen = {one.table: one for one in compare(pair.source, pair.target, options=options).tables}
+    for table in ("public.by_number", "public.by_text"):
+        assert seen[table].kinds == {"changed": 1500, "missing": 50, "extra": 20}
+        assert seen[table].found == 1570
+        assert len(seen[table].differences) == 7
+    assert [row.key["id"] for row in seen["public.by_number"].differences] == [
+        3, 5, 7, 11, 13, 15, 17,
+    ]  # fmt: skip
+    assert seen["public.by_nothing"].kinds == {"missing": 1550, "extra": 1520}
 
 
 def test_databases_of_different_encodings_hold_the_same(
@@ -292,6 +333,29 @@ def test_the_page_shows_both_values_and_where_long_ones_first_differ(
     assert 'class="null">NULL' in html
     assert 'class="null">empty' in html
     assert "2 changed, 1 missing" in html
+
+
+def test_a_database_is_not_compared_with_itself(pair: Pair) -> None:
+    other_name = pair.source.with_(host="localhost")
+    with pytest.raises(UsageError, match="one and the same database"):
+        compare(pair.source, other_name)
+
+
+def test_two_databases_without_a_table_are_the_same_and_it_says_why(pair: Pair) -> None:
+    verdict = compare(pair.source, pair.target, options=Options(except_tables=("*",)))
+    assert verdict.same
+    assert "rows: neither side has a table that was to be compared" in verdict.not_compared
+
+
+def test_a_lock_that_is_in_the_way_is_told_with_who_holds_it(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(side._PINNED, "lock_timeout", "100ms")
+    with connect(pair.target, purpose="test", autocommit=False) as holder:
+        holder.execute('LOCK TABLE "사람" IN ACCESS EXCLUSIVE MODE')
+        with pytest.raises(DeadlineError, match=r"reading the schema \(index\)") as caught:
+            compare(pair.source, pair.target)
+    assert "pg_locks" in (caught.value.remedy or "")
 
 
 def test_an_unreachable_side_ends_with_exit_code_3(pair: Pair, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from naru.cli.comparing import must_take
 from naru.cli.verify import _ledger
-from naru.errors import NotPermittedError
+from naru.errors import NotPermittedError, UsageError
 from naru.verify import Ledger
 
 
@@ -28,3 +29,12 @@ def test_results_that_cannot_be_kept_are_missed_only_where_they_are_needed(
     assert "cannot be resumed" in capsys.readouterr().err
     with pytest.raises(NotPermittedError, match="cannot be kept"):
         _ledger(file, needed=True)
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    must_take(None, tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match="cannot be written"):
+        must_take(tmp_path / "nowhere" / "page.html")
+    with pytest.raises(UsageError, match="is a folder"):
+        must_take(tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from naru.report import Failover, Ledger, Story, judge
+from naru.report.verdict import exactness
 from tests import stories
 
 
@@ -68,6 +69,16 @@ def test_a_live_comparison_is_not_called_exact() -> None:
     assert story.verification is not None
     live = replace(story, verification=replace(story.verification, exact_at_lsn=None))
     assert judge(live).missing == ("the verification was live, not exact",)
+
+
+def test_a_comparison_that_gave_its_snapshots_back_is_not_the_whole_story() -> None:
+    story = stories.whole()
+    assert story.verification is not None
+    partly = replace(story.verification, not_reached=3)
+    assert judge(replace(story, verification=partly)).missing == (
+        "3 tables not compared at the switch",
+    )
+    assert exactness(partly).endswith(", 3 tables not reached")
 
 
 def test_writes_that_never_came_back_fail() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from naru.errors import UsageError
 from naru.system.units import human_seconds, parse_seconds
 
 if TYPE_CHECKING:
@@ -64,6 +67,23 @@ StopWhenOption = Annotated[
         " versions) or 'xids>200000000' (transactions). Repeatable.",
     ),
 ]
+
+
+def must_take(*files: Path | None) -> None:
+    """Raise UsageError unless each of these can be written: said before all the work, not after."""
+    for file in files:
+        if file is None:
+            continue
+        try:
+            with tempfile.TemporaryFile(dir=file.parent):
+                pass
+        except OSError as error:
+            raise UsageError(
+                f"{file} cannot be written: {error.strerror}",
+                remedy="make its folder, or name a file elsewhere",
+            ) from error
+        if file.is_dir():
+            raise UsageError(f"{file} is a folder", remedy="name a file in it")
 
 
 def restraint(rate: str | None, limits: Sequence[str], at_most: str) -> Restraint:

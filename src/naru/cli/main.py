@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from types import FrameType
@@ -80,6 +81,8 @@ def main() -> None:
     """Run the command line; errors of ours become one message and an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    # What it could say of a connection that broke stands in the error that is raised.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     try:
         app()
     except NaruError as error:

@@ -20,6 +20,7 @@ from naru.cli.comparing import (
     StopWhenOption,
     TableOption,
     TargetOption,
+    must_take,
     restraint,
 )
 from naru.cli.options import JsonOption, SpecOption, YesOption
@@ -62,6 +63,7 @@ def repair(
     from naru.verify import Equality, Options, Repair, compare, must_be_quiet, sole_repair
     from naru.verify import stop_when as bounds
 
+    must_take(script)
     found = parties(source, target, spec)
     here, there = both(found)
     options = Options(

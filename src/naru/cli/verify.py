@@ -22,13 +22,15 @@ from naru.cli.comparing import (
     TableOption,
     TargetOption,
     held_lines,
+    must_take,
     restraint,
 )
+from naru.cli.interrupt import Interrupted
 from naru.cli.options import JsonOption, SpecOption
 from naru.cli.parties import both, parties
 from naru.cli.progress import observer_for
 from naru.cli.repair import repair
-from naru.errors import NotPermittedError, UsageError
+from naru.errors import NotPermittedError, StoppedError, UsageError
 from naru.system.units import parse_seconds
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from naru.verify import Ledger, RowDifference, Verdict
 
 _MOST_SHOWN = 40
+_RESUME = "the same command with --resume goes on"
 
 app = typer.Typer(name="verify", invoke_without_command=True, rich_markup_mode=None)
 app.command()(repair)
@@ -137,6 +140,7 @@ def verify(
         restraint=restraint(rate, pause_when or (), pause_at_most),
         stop_when=bounds(stop_when or ()),
     )  # fmt: skip
+    must_take(certificate, html, repair_sql)
     found = parties(source, target, spec)
     here, there = _directed(*both(found), slot) if live else both(found)
     mending = Repair(repair_sql) if repair_sql else None
@@ -146,9 +150,17 @@ def verify(
             verdict = compare(
                 here, there, options=options, observer=watcher, repair=mending, ledger=ledger
             )
+        except UsageError:
+            raise
+        except Interrupted:
+            if ledger and ledger.run:
+                raise StoppedError(
+                    "interrupted; what was compared is kept", remedy=_RESUME
+                ) from None
+            raise
         except BaseException:
             if ledger and ledger.run:
-                talk.say("what was compared is kept: the same command with --resume goes on")
+                talk.say(f"what was compared is kept: {_RESUME}")
             raise
     _draw(verdict)
     if certificate:

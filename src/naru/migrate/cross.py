@@ -254,7 +254,8 @@ class Switcher:
                 f" switch was cut off, and that moment is gone: {error.message}",
                 remedy="compare while changes flow: naru verify --live",
             ) from error
-        self._observer.step("exact comparison", "done" if verdict.same else "failed")
+        whole = verdict.same and verdict.whole
+        self._observer.step("exact comparison", "done" if whole else "failed")
         return verdict
 
     def _keep(self, crossing: Crossing) -> None:

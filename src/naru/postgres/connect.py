@@ -129,7 +129,11 @@ def explain(error: psycopg.Error, dsn: Dsn, doing: str = "") -> NaruError:
                 f"{dsn}: {text}{while_}: {said}", remedy=remedy, sqlstate=state
             )
     if state in {"57014", "55P03"}:
-        return DeadlineError(f"{dsn}: gave up{while_}: {said}", sqlstate=state)
+        return DeadlineError(
+            f"{dsn}: gave up{while_}: {said}",
+            remedy=_LOCKED if state == "55P03" else None,
+            sqlstate=state,
+        )
     if state and (state.startswith("08") or state in {"57P01", "57P02", "57P03"}):
         return UnreachableError(
             f"{dsn}: connection lost{while_}: {said}",
@@ -145,6 +149,10 @@ def explain(error: psycopg.Error, dsn: Dsn, doing: str = "") -> NaruError:
     return ServerError(f"{dsn}: the server refused{while_}: {said}", sqlstate=state)
 
 
+_LOCKED = (
+    "somebody holds a lock that is in the way; who: SELECT pid, relation::regclass FROM pg_locks"
+    " WHERE mode = 'AccessExclusiveLock'; end that session, or come again when it is over"
+)
 _BY_STATE = {
     "28": ("not let in", "check user, password and pg_hba.conf of that server"),
     "42501": ("not permitted", "grant the privilege, or log in as a role that has it"),

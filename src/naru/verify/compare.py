@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from naru.errors import NaruError, StoppedError, UsageError
-from naru.postgres import Dsn
+from naru.postgres import Dsn, fetch_one
 from naru.system import SILENT, Observer
 from naru.system.units import human_seconds
 from naru.verify.agenda import Agenda
@@ -36,6 +36,10 @@ from naru.verify.verdict import (
 )
 
 _MOST_SCHEMA = 10_000
+_WHO = (
+    "SELECT pg_catalog.pg_postmaster_start_time()::text, pg_catalog.current_setting('port'),"
+    " oid::int8 FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+)
 
 
 def compare(
@@ -117,7 +121,26 @@ class _Comparison:
         """Why snapshots had to be given back, if so."""
         return next((side.over for side in self._sides if side.over), None)
 
+    @property
+    def _moment_is_over(self) -> bool:
+        """True if the given snapshots had to be given back: what is compared until then counts."""
+        return self._over is not None and any(side.snapshot for side in self._sides)
+
+    def _must_be_two(self) -> None:
+        """Raise UsageError if both names lead to one database, which is always like itself."""
+        who = []
+        for side, connection in zip(self._sides, self._control, strict=True):
+            with side.explained("asking which server it is"):
+                who.append(fetch_one(connection, _WHO))
+        if who[0] == who[1]:
+            source, target = (side.dsn for side in self._sides)
+            raise UsageError(
+                f"{source} and {target} are one and the same database",
+                remedy="name the two databases that are to be compared",
+            )
+
     def _verdict(self) -> Verdict:
+        self._must_be_two()
         started, moment, begin = time.monotonic(), time.time(), self._positions("begin")
         if left_out := left_out_columns(self._sides, self._control, self._options):
             self._left_out.append(f"columns: {', '.join(left_out)} (--except-column)")
@@ -199,12 +222,17 @@ class _Comparison:
         found: list[SchemaDifference] = []
         notes: list[SchemaDifference] = []
         comparison = SchemaComparison(self._sides, self._control, self._options)
-        for difference in comparison.differences():
-            into = notes if is_note(difference) else found
-            if len(into) == _MOST_SCHEMA:
-                self._left_out.append(f"schema: more than {_MOST_SCHEMA} differences")
-                break
-            into.append(difference)
+        try:
+            for difference in comparison.differences():
+                into = notes if is_note(difference) else found
+                if len(into) == _MOST_SCHEMA:
+                    self._left_out.append(f"schema: more than {_MOST_SCHEMA} differences")
+                    break
+                into.append(difference)
+        except NaruError:
+            if not self._moment_is_over:
+                raise
+            self._left_out.append(f"a part of the schema: {self._over}")
         return tuple(found), tuple(notes)
 
     def _tables(self, agreement: Agreement) -> tuple[TableVerdict, ...]:
@@ -216,6 +244,8 @@ class _Comparison:
         agenda = self._agenda = Agenda(
             self._sides, self._control, agreement, self._options, self._ledger
         )
+        if not (agenda.entries or agenda.kept):
+            self._left_out.append("rows: neither side has a table that was to be compared")
         for line in agenda.said():
             self._observer.note(line)
         comparison = TableComparison(
@@ -227,7 +257,7 @@ class _Comparison:
             with Throttle(self._sides, restraint, self._observer, comparison.progress) as throttle:
                 found = [*agenda.kept, *comparison.verdicts(self._control)]
             self._paused = throttle.waited
-            if self._over and not any(side.snapshot for side in self._sides):
+            if self._over and not self._moment_is_over:
                 raise stopped(self._over)
             agenda.end()
             self._note_unreached(agenda, {one.table for one in found})
@@ -246,7 +276,8 @@ class _Comparison:
             within = human_seconds(self._options.at_most_seconds or 0)
             why = self._over or f"not reached within {within}"
             names = ", ".join([*list(self._not_reached)[:3], *["…"][: len(left) // 4]])
-            self._left_out.append(f"rows of {len(left):,} tables: {why}: {names}")
+            many = "" if len(left) == 1 else "s"
+            self._left_out.append(f"rows of {len(left):,} table{many}: {why}: {names}")
 
     def _sequences(self) -> tuple[tuple[SequenceDifference, ...], int]:
         reason = self._no_sequences()
@@ -283,18 +314,13 @@ class _Comparison:
             return LargeObjectVerdict(reason="not asked for")
         if self._options.tables:
             return LargeObjectVerdict(reason="only some tables are compared")
-        try:
-            return self._over_verdict() or self._compared_large_objects(agreement)
-        except NaruError:
-            if cut_off := self._over_verdict():
-                return cut_off
-            raise
-
-    def _over_verdict(self) -> LargeObjectVerdict | None:
-        """What is left to say of large objects once the snapshots of others are given back."""
-        if self._over and any(side.snapshot for side in self._sides):
-            return LargeObjectVerdict(reason=self._over)
-        return None
+        if not self._moment_is_over:
+            try:
+                return self._compared_large_objects(agreement)
+            except NaruError:
+                if not self._moment_is_over:
+                    raise
+        return LargeObjectVerdict(reason=self._over)
 
     def _compared_large_objects(self, agreement: Agreement) -> LargeObjectVerdict:
         most = self._options.max_differences

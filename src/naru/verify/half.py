@@ -81,7 +81,8 @@ class Half:
                 yield rows
 
         query = self.statements.rows(within)
-        with self.side.ahead(connection, "rows", query, binary=True) as batches:
+        doing = f"reading {self.statements.relation.name}"
+        with self.side.ahead(connection, "rows", query, doing=doing, binary=True) as batches:
             yield counted(batches)
         self.side.gate.spend(self.side, seen, self.statements.relation.size)
 

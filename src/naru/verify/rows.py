@@ -12,6 +12,7 @@ from naru.postgres import Connection
 from naru.verify.descent import Grain, Refine, Totals, differing, first_grain, next_step
 from naru.verify.half import Half
 from naru.verify.pairing import Row, stretches, unmatched
+from naru.verify.side import results
 from naru.verify.statements import Buckets, Key, Statements
 from naru.verify.types import INTEGERS
 from naru.verify.verdict import RowKind
@@ -71,9 +72,7 @@ def _both(
         source.totals(sums[0], grain, within, counted),
         target.totals(sums[1], grain, within, counted),
     )
-    for parts in futures:
-        for part in parts:
-            part.result()
+    results(part for parts in futures for part in parts)
     return sums
 
 
@@ -87,7 +86,8 @@ def suspects(
     keyed = bool(source.statements.key)
     if found.few:
         both = [half.few(within) for half in (source, target)]
-        ours, theirs = ([row for part in one for row in part.result()] for one in both)
+        results(part for one in both for part in one)
+        ours, theirs = ([row for part in results(one) for row in part] for one in both)
         yield from _different([sorted(ours)], [sorted(theirs)], keyed)
         return
     with (

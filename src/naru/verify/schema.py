@@ -77,7 +77,7 @@ class SchemaComparison:
             kind = file.partition("_")[2].removesuffix(".sql").replace("_", " ")
             with ExitStack() as stack:
                 ours, theirs = (
-                    stack.enter_context(self._entries(side, connection, file))
+                    stack.enter_context(self._entries(side, connection, file, kind))
                     for side, connection in zip(self._sides, self._connections, strict=True)
                 )
                 for name, source, target in merge(ours, theirs):
@@ -85,13 +85,13 @@ class SchemaComparison:
 
     @contextmanager
     def _entries(
-        self, side: Side, connection: Connection, file: str
+        self, side: Side, connection: Connection, file: str, kind: str
     ) -> Iterator[Iterator[tuple[str, Entry]]]:
         """What one side has of one catalog; both sides read at the same time."""
         chosen_file = file_for(file, connection.info.server_version)
         statement = sql.SQL(_ORDERED).format(query(f"catalog/{chosen_file}"))
-        label = file.removesuffix(".sql")
-        with side.ahead(connection, label, statement, batch=_BATCH) as batches:
+        doing = f"reading the schema ({kind})"
+        with side.ahead(connection, "schema", statement, doing=doing, batch=_BATCH) as batches:
             yield (
                 (name, (relation, doc))
                 for rows in batches

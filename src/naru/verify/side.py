@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 import psycopg
@@ -178,26 +179,29 @@ class Side:
         name: str,
         query: sql.SQL | sql.Composed,
         *,
-        batch: int = BATCH,
+        doing: str = "",
+        batch: int | None = None,
         binary: bool = False,
     ) -> Iterator[Iterator[list[tuple[Any, ...]]]]:
         """The rows of `query` in lists; the next is read while the caller looks at one.
 
         It begins at once, so that both sides work at the same time. Needs an open transaction.
         """
+        doing = doing or f"reading {name}"
         with (
-            self.explained(f"reading {name}"),
+            self.explained(doing),
             connection.cursor(f"naru_{name}", binary=binary) as cursor,
             ThreadPoolExecutor(1, thread_name_prefix=f"verify-{self.name}-ahead") as reader,
         ):
-            coming = reader.submit(lambda: cursor.execute(query).fetchmany(batch))
+            size = batch or BATCH
+            coming = reader.submit(lambda: cursor.execute(query).fetchmany(size))
 
             def batches() -> Iterator[list[tuple[Any, ...]]]:
                 nonlocal coming
-                with self.explained(f"reading {name}"):
+                with self.explained(doing):
                     while rows := coming.result():
                         self.must_not_be_over()
-                        coming = reader.submit(cursor.fetchmany, batch)
+                        coming = reader.submit(cursor.fetchmany, size)
                         yield rows
 
             try:
@@ -253,6 +257,18 @@ class Side:
             connections, self._open = self._open, []
         for connection in connections:
             connection.close()
+
+
+def results(futures: Iterable[Future[T]]) -> list[T]:
+    """What all of them give, in their order; raises as soon as any of them has failed."""
+    every = list(futures)
+    done: SimpleQueue[Future[T]] = SimpleQueue()
+    for future in every:
+        # Called for those that are cancelled too, of which concurrent.futures.wait hears nothing.
+        future.add_done_callback(done.put)
+    for _ in every:
+        done.get().result()
+    return [future.result() for future in every]
 
 
 def stopped(why: str) -> StoppedError:

@@ -16,6 +16,7 @@ from naru.verify.types import Form, TypeFacts, as_text
 
 Key = tuple[str, ...]
 _VALUE_LENGTH = 200
+_SHORT_LIST = 32
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,16 @@ class Statements:
         fields = [self._field(name, forms[name]) for name in self.key]
         return row_hash(self.agreement.method, fields)
 
+    def _within(self, within: Buckets | None, place: sql.Composable) -> sql.Composable:
+        """The condition that a row's place falls into one of some buckets."""
+        if within is None or len(within.wanted) == 1 << within.grain.bits:
+            return sql.SQL("true")
+        bucket = _bucket(sql.SQL("({})").format(place), within.grain)
+        # Before 14 a list is searched from its beginning for each row, a subquery is hashed.
+        listed = self.agreement.method == "record" or len(within.wanted) <= _SHORT_LIST
+        one_of = "{} = ANY({})" if listed else "{} IN (SELECT pg_catalog.unnest({}))"
+        return sql.SQL(one_of).format(bucket, _bigints(within.wanted))
+
     def key_texts(self) -> list[sql.Composable]:
         """The columns of the key as text."""
         return [as_text(*self._loosened(name)) for name in self.key]
@@ -65,7 +76,6 @@ class Statements:
     def totals(self, part: Part, grain: Grain, within: Buckets | None) -> sql.Composed:
         """Count and sum of hashes for each bucket of one part."""
         values = {"hash": self._row(), "relation": _leaf(part.relation), "pages": _pages(part)}
-        everything = sql.SQL("true")
         if not self.key:
             place = sql.SQL("hash")
             return sql.SQL(
@@ -75,7 +85,7 @@ class Statements:
             ).format(
                 **values,
                 bucket=_bucket(place, grain),
-                buckets=within.holds(place) if within else everything,
+                buckets=self._within(within, place),
             )
         # Rows outside of the buckets are passed over before they are hashed. What is grouped
         # by comes from within, so that the server reads the table for it without a step between.
@@ -86,7 +96,7 @@ class Statements:
         ).format(
             **values,
             bucket=_bucket(sql.SQL("({})").format(self._place()), grain),
-            buckets=within.holds(self._place()) if within else everything,
+            buckets=self._within(within, self._place()),
         )
 
     def count(self, part: Part) -> sql.Composed:
@@ -111,12 +121,12 @@ class Statements:
             return sql.SQL(
                 "SELECT hash, pg_catalog.count(*) FROM (SELECT {row} AS hash FROM {relation}"
                 " WHERE {pages} OFFSET 0) AS rows WHERE {buckets} GROUP BY hash {order}"
-            ).format(**parts, buckets=within.holds(sql.SQL("hash")))
+            ).format(**parts, buckets=self._within(within, sql.SQL("hash")))
         named = [self._place(), self._row(), *([] if self.numbered else self.key_texts())]
         return sql.SQL("SELECT {named} FROM {relation} WHERE {pages} AND {buckets} {order}").format(
             **parts,
             named=sql.SQL(", ").join(named),
-            buckets=within.holds(self._place()),
+            buckets=self._within(within, self._place()),
         )
 
     def span(self) -> sql.Composed:
@@ -253,13 +263,6 @@ class Buckets:
         """How many numbers the runs between `low` and `high` have, at most."""
         size = 1 << self.grain.shift
         return len(self.wanted) * ((high - low + size - 1) // self.step + 1) * size
-
-    def holds(self, place: sql.Composable) -> sql.Composed:
-        """The condition that a row's place falls into one of them."""
-        if len(self.wanted) == 1 << self.grain.bits:
-            return sql.SQL("true").format()
-        bucket = _bucket(sql.SQL("({})").format(place), self.grain)
-        return sql.SQL("{} = ANY({})").format(bucket, _bigints(self.wanted))
 
 
 def _bucket(place: sql.Composable, grain: Grain) -> sql.Composed:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -82,12 +82,12 @@ class TableComparison:
             for item in self._agenda.items():
                 running.append(self._coordinators.submit(self._item, item))
                 while running and (running[0].done() or len(running) > 8 * self._options.jobs):
-                    yield from _reached(running.popleft())
+                    yield from _next(running)
         except NaruError:
             if not self.over:
                 raise
         while running:
-            yield from _reached(running.popleft())
+            yield from _next(running)
         self.progress.end()
 
     def abort(self) -> None:
@@ -229,8 +229,14 @@ class TableComparison:
         return known
 
 
-def _reached(future: Future[TableVerdict | None]) -> Iterator[TableVerdict]:
-    verdict = future.result()
+def _next(running: deque[Future[TableVerdict | None]]) -> Iterator[TableVerdict]:
+    """The verdict of the first of them, which is taken away; fails as soon as any has failed."""
+    while not running[0].done():
+        wait([one for one in running if not one.done()], return_when=FIRST_COMPLETED)
+        for one in running:
+            if one.done():
+                one.result()
+    verdict = running.popleft().result()
     if verdict is not None:
         yield verdict
 
