@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,7 +152,13 @@ def test_what_no_dump_carries_is_told_before_anything_starts(server_of: ServerOf
     ]
 
 
-@pytest.mark.parametrize(("old", "new"), [(16, 18), (18, 18)])
+MAJORS = (13, 15, 16, 17, 18)
+EQUAL = [(13, 15), (15, 16), (15, 17), (16, 18), (17, 18), (18, 18)]
+if os.environ.get("NARU_ALL_VERSIONS"):
+    EQUAL = [(old, new) for old in MAJORS for new in MAJORS if old <= new]
+
+
+@pytest.mark.parametrize(("old", "new"), EQUAL)
 def test_a_restored_copy_is_the_same_on_any_version(
     old: int, new: int, server_of: ServerOf
 ) -> None:
@@ -201,3 +208,94 @@ def test_a_planted_difference_is_found_five_versions_on(
         verdict = compare(far_apart.source, spoilt, options=mutation.options)
     assert not verdict.same
     assert mutation.found(verdict), found(verdict)
+
+
+LOOSE = """
+CREATE SCHEMA loose;
+CREATE COLLATION loose.loose
+    (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
+CREATE TABLE loose.word (word text COLLATE loose.loose PRIMARY KEY, gloss text COLLATE loose.loose);
+INSERT INTO loose.word VALUES ('apple', 'Fruit'), ('école', 'school'), ('zebra', 'beast');
+CREATE TABLE loose.bag (word text COLLATE loose.loose);
+INSERT INTO loose.bag VALUES ('Naru'), ('Naru'), ('boat');
+CREATE TABLE loose.sorted (
+    name text COLLATE {}, size numeric, note text COLLATE {}, PRIMARY KEY (name, size));
+INSERT INTO loose.sorted
+SELECT (ARRAY['é', 'Ä', 'z', 'Z', '-', '_', 'a', 'å'])[1 + n % 8] || n * 10, n, 'note'
+  FROM generate_series(1, 3000) AS n;
+"""
+SPOIL_LOOSE = """
+UPDATE loose.word SET gloss = 'fruit' WHERE word = 'apple';
+UPDATE loose.word SET word = 'ecole' WHERE word = 'école';
+UPDATE loose.bag SET word = 'naru' WHERE ctid = (SELECT min(ctid) FROM loose.bag);
+UPDATE loose.sorted SET note = 'other' WHERE size = 7;
+DELETE FROM loose.sorted WHERE size = 8;
+INSERT INTO loose.sorted VALUES ('Zz', 0, 'note');
+"""
+
+
+@pytest.fixture
+def loose(far_apart: Twins) -> Iterator[Twins]:
+    with connect(far_apart.source, purpose="test") as connection:
+        connection.execute(LOOSE.replace("{}", '"C"').encode())
+        try:
+            yield far_apart
+        finally:
+            connection.execute("DROP SCHEMA loose CASCADE")
+
+
+def test_neither_order_nor_equality_of_a_collation_hides_a_difference(loose: Twins) -> None:
+    """Collations that fold case and accents, and keys that sort otherwise on the two sides."""
+    options = Options(schema=False, large_objects=False)
+    other = LOOSE.replace("{}", '"sv-x-icu"')
+    with loose.clone(other) as copy:
+        assert compare(loose.source, copy, options=options).same
+        with connect(copy, purpose="test") as connection:
+            connection.execute(SPOIL_LOOSE.encode())
+        verdict = compare(loose.source, copy, options=options)
+    seen = {
+        (table.table, row.kind, *row.key.values(), *row.columns)
+        for table in verdict.tables
+        for row in table.differences
+    }
+    assert {one for one in seen if one[0] != "loose.sorted"} == {
+        ("loose.word", "changed", "apple", "gloss"),
+        ("loose.word", "missing", "école"), ("loose.word", "extra", "ecole"),
+        ("loose.bag", "missing", "Naru"), ("loose.bag", "extra", "naru"),
+    }  # fmt: skip
+    assert sorted(one[1:2] + one[3:] for one in seen if one[0] == "loose.sorted") == [
+        ("changed", "7", "note"), ("extra", "0"), ("missing", "8"),
+    ]  # fmt: skip
+
+
+LEFT = """
+CREATE TABLE marked (id int UNIQUE, note text);
+INSERT INTO marked VALUES (1, 'a'), (NULL, 'b'), (NULL, 'c');
+ALTER TABLE marked ADD CONSTRAINT marked_id NOT NULL id NOT VALID;
+"""
+
+
+def test_a_column_whose_nulls_were_never_looked_for_is_no_key(server_of: ServerOf) -> None:
+    """Since 18 a column can be NOT NULL and hold NULLs; a unique index then names no row."""
+    sides = [server_of(side, 18) for side in ("source", "target")]
+    name = f"{DATABASE}_marked"
+    for server in sides:
+        drop_database(server, name)
+        with connect(server.dsn(), purpose="test") as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        with connect(server.dsn(name), purpose="test") as connection:
+            connection.execute(LEFT)
+    source, target = (server.dsn(name) for server in sides)
+    assert compare(source, target).same
+    with connect(target, purpose="test") as connection:
+        # Rows cannot be changed any more while they break the constraint.
+        connection.execute(LEFT.replace("TABLE marked (", "TABLE other (").split(";")[0])
+        connection.execute("DROP TABLE marked; ALTER TABLE other RENAME TO marked")
+        connection.execute("INSERT INTO marked VALUES (1, 'a'), (NULL, 'b'), (NULL, 'x')")
+        connection.execute("ALTER TABLE marked ADD CONSTRAINT marked_id NOT NULL id NOT VALID")
+    (table,) = compare(source, target, options=Options(schema=False)).tables
+    for server in sides:
+        drop_database(server, name)
+    assert sorted((row.kind, row.key["id"], row.key["note"]) for row in table.differences) == [
+        ("extra", None, "x"), ("missing", None, "c"),
+    ]  # fmt: skip
