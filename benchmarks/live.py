@@ -59,6 +59,8 @@ CHANGES = (
     "INSERT INTO account VALUES ({n}, 'new', 0, now())",
     "DELETE FROM account WHERE id = (SELECT max(id) FROM account)",
     "UPDATE account SET id = {n} WHERE id = {a}",
+    "INSERT INTO account VALUES ({a}, 'back', 0, now()) ON CONFLICT DO NOTHING",
+    "INSERT INTO account VALUES ({b}, 'back', 1, now()) ON CONFLICT DO NOTHING",
     "INSERT INTO journal VALUES ({a}, {r})",
     "DELETE FROM journal WHERE ctid = (SELECT ctid FROM journal LIMIT 1)",
     "UPDATE journal SET amount = amount + 0.5 WHERE ctid = (SELECT max(ctid) FROM journal)",
@@ -68,8 +70,11 @@ CHANGES = (
     "UPDATE event SET day = day - 183 WHERE id = 1 + {r} % 5000 AND day >= '2024-01-01'",
     "UPDATE event SET what = 'event {r}' WHERE id = 1 + {r} % 5000",
     "UPDATE tag SET weight = -weight WHERE label = 'label ' || 1 + {r} % 5000",
-    "UPDATE tag SET label = label || '+' WHERE owner = 'owner {s}' AND length(label) < 12",
+    "UPDATE tag SET label = label || '+' WHERE label = 'label ' || 1 + {r} % 5000",
+    "UPDATE tag SET label = rtrim(label, '+') WHERE label = 'label ' || 1 + {r} % 5000 || '+'",
+    "UPDATE tag SET weight = weight + 1 WHERE owner = 'owner {s}' AND label LIKE '%{d}'",
 )
+"""What takes rows away has what brings them back, so that as many are met at the end."""
 PLANTED = {
     ("public.account", "changed", "-7"): "UPDATE account SET balance = balance * 1.0 WHERE id = -7",
     ("public.account", "missing", "-8"): "DELETE FROM account WHERE id = -8",
@@ -180,7 +185,7 @@ class Clients:
             for _ in range(count):
                 statement = dice.choice(CHANGES).format(
                     a=dice.randint(1, 20000), b=dice.randint(1, 20000), n=next(fresh),
-                    r=dice.randint(0, 10**6), s=dice.randint(1, 99),
+                    r=dice.randint(0, 10**6), s=dice.randint(1, 99), d=dice.randint(0, 9),
                 )  # fmt: skip
                 rows += max(0, connection.execute(statement.encode()).rowcount)
         if undone:
