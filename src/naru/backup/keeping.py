@@ -67,6 +67,11 @@ class Keeping:
         for name in (SCHEDULE, RECEIVER):
             self._ground.stop(name)
 
+    def take_away(self) -> None:
+        """Have none of its programs; what they keep stays."""
+        for name in (SCHEDULE, RECEIVER):
+            self._ground.remove(name)
+
     def prepare(self) -> None:
         """Have folders, role and files as they must be. Raises UsageError for a version that
         cannot do what is declared."""

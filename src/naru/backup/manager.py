@@ -74,9 +74,9 @@ class Backups:
         return self._ground.account
 
     def up(self) -> None:
-        """Have WAL received and backups taken by schedule; stopped where they are off."""
+        """Have WAL received and backups taken by schedule; nothing runs where they are off."""
         if not self._spec.backup.enabled:
-            self.stop()
+            self.switch_off()
             return
         self.keeping.prepare()
         self.keeping.start()
@@ -85,6 +85,10 @@ class Backups:
     def stop(self) -> None:
         """Stop its programs; what they keep stays."""
         self.keeping.stop()
+
+    def switch_off(self) -> None:
+        """Have no programs; what they kept stays."""
+        self.keeping.take_away()
 
     def must_be_on(self) -> None:
         """Raise UsageError unless backups are switched on and were set up."""

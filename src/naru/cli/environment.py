@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from naru.cli import talk
+from naru.cli.alarms import put_alarms
 from naru.cli.options import JsonOption, SpecOption, YesOption, spec_of
 from naru.system.units import human_seconds
 
@@ -106,17 +107,22 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     clients can only read because the data are full.
     """
     from naru.ground import open_ground, state_folder
-    from naru.service import read_storage
+    from naru.service import alarms_of_ground, read_storage
 
     declared, file = spec_of(spec)
     ground = open_ground(declared, state_folder(file))
     found, storage = ground.status(), read_storage(ground)
+    alarms = alarms_of_ground(found, storage)
     if json:
-        talk.put_json({**found.to_json(), "storage": storage.to_json() if storage else None})
+        talk.put_json({
+            **found.to_json(), "storage": storage.to_json() if storage else None,
+            "alarms": [one.to_json() for one in alarms],
+        })  # fmt: skip
     else:
         _print(found)
         if found.up and storage is not None and storage.level != "fine":
             talk.put(storage.sentence)
+        put_alarms(alarms)
     full = storage is not None and storage.read_only
     raise typer.Exit(0 if found.up and not full else 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.table import Table
 
 from naru.cli import backup, restore, security, settings, talk
+from naru.cli.alarms import put_alarms
 from naru.cli.history import history
 from naru.cli.noting import noted
 from naru.cli.options import JsonOption, SpecOption, YesOption, running
@@ -44,17 +46,39 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     """Members, roles, timeline, lag, endpoints, pool, storage. Exit code 1 when writes stand still,
     or clients can only read because the data are full.
     """
-    from naru.service import damaged_members
+    from naru.service import (
+        AlarmFacts,
+        PoolState,
+        alarms_of_service,
+        damaged_members,
+        fenced_lately,
+    )
 
     environment = running(spec)
     found, pools = environment.service.status(), _pools(environment)
     kept, upgrading = backup.backup_status(environment), name_of_upgrade(environment)
     damaged = damaged_members(environment.service)
     secured, outsiders = security.certificate_status(environment.ground), environment.outsiders()
+    alarms = alarms_of_service(AlarmFacts(
+        status=found,
+        ground=environment.ground.status(),
+        storage=environment.service.storage(),
+        damaged=damaged,
+        fenced=fenced_lately(environment.ground, environment.service.layout),
+        pools=None if pools is None else [
+            PoolState(one.database, one.paused, one.clients_waiting) for one in pools
+        ],
+        certificates=secured["trouble"] if secured is not None else None,
+        outsiders=len(outsiders),
+        backup=kept,
+        upgrade=upgrading,
+        waiting=settings.waiting_for_restart(environment),
+    ))  # fmt: skip
     if json:
         document = found.to_json()
+        document["alarms"] = [one.to_json() for one in alarms]
         document["damaged"] = damaged
-        document["pool"] = [asdict(one) for one in pools]
+        document["pool"] = [asdict(one) for one in pools or ()]
         document["backup"] = kept
         document["upgrade"] = upgrading
         document |= settings.storage_and_maintenance(environment)
@@ -62,7 +86,7 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
         document["not_let_in"] = [one.to_json() for one in outsiders]
         talk.put_json(document)
     else:
-        _print(found, pools)
+        _print(found, pools or ())
         settings.put_storage_and_maintenance(environment)
         for name, failures in damaged.items():
             talk.put(
@@ -80,6 +104,7 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
                 f"access: {len(outsiders)} sessions are open from addresses that are not let in:"
                 " naru service access"
             )
+        put_alarms(alarms)
     full = environment.service.storage()
     stopped = found.protection.level == "none" or (full is not None and full.read_only)
     raise typer.Exit(1 if stopped else 0)
@@ -174,17 +199,17 @@ def restart(
         talk.put(f"restarted   {done.in_place} in its place")
 
 
-def _pools(environment: Environment) -> list[PoolerFacts]:
-    """How the pool serves each database; empty when the pool does not answer."""
+def _pools(environment: Environment) -> list[PoolerFacts] | None:
+    """How the pool serves each database; None when the pool does not answer."""
     names = {environment.spec.source.database, environment.spec.service.database}
     try:
         return [environment.pool.pooler.observe(name) for name in sorted(names)]
     except NaruError as error:
         talk.say(f"the pool does not answer: {error.message}")
-        return []
+        return None
 
 
-def _print(found: ServiceStatus, pools: list[PoolerFacts]) -> None:
+def _print(found: ServiceStatus, pools: Sequence[PoolerFacts]) -> None:
     talk.put(f"cluster {found.cluster}, PostgreSQL {found.version or 'unknown'}")
     talk.put(found.protection.sentence)
     members = Table("member", "address", "role", "state", "timeline", "lag", "pid", box=None)

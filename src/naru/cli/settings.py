@@ -99,17 +99,24 @@ def audit(
 
 def storage_and_maintenance(environment: Environment) -> dict[str, Any]:
     """What `naru service status` adds: how full, by what audited, when maintained."""
-    from naru.service import AppliedFile, audited_by, window_of
+    from naru.service import audited_by, window_of
 
     found = environment.service.storage()
     window = window_of(environment.spec)
-    applied = AppliedFile(environment.ground).read()
     return {
         "storage": found.to_json() if found else None,
         "audit": audited_by(environment.spec, environment.service.installation),
         "maintenance": window.sentence(datetime.now(UTC)) if window else None,
-        "waiting_for_restart": list(applied.waiting) if applied else [],
+        "waiting_for_restart": waiting_for_restart(environment),
     }
+
+
+def waiting_for_restart(environment: Environment) -> list[str]:
+    """Settings that `naru up` left for a restart."""
+    from naru.service import AppliedFile
+
+    applied = AppliedFile(environment.ground).read()
+    return list(applied.waiting) if applied else []
 
 
 def put_storage_and_maintenance(environment: Environment) -> None:

@@ -100,7 +100,7 @@ class Environment:
         if self.spec.backup.enabled:
             _step(observer, "backups", self._backups_up)
         else:
-            self.backups.stop()
+            self.backups.switch_off()
         self._serve_certificates()
 
     def _restart_for(

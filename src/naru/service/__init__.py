@@ -7,6 +7,15 @@ self-managed server with none of this.
 
 from __future__ import annotations
 
+from naru.service.alarms import (
+    ALARMS,
+    RUNBOOKS,
+    Alarm,
+    AlarmFacts,
+    PoolState,
+    alarms_of_ground,
+    alarms_of_service,
+)
 from naru.service.applied import Applied, AppliedFile, flatten
 from naru.service.audit import AuditLine, audited_by, read_audit
 from naru.service.changes import (
@@ -29,6 +38,7 @@ from naru.service.clusters import (
 )
 from naru.service.damage import damaged_members
 from naru.service.election import read_keys, restore_keys
+from naru.service.fencing import Fenced, fenced_lately
 from naru.service.haproxy import Endpoint
 from naru.service.in_force import Setting, settings_of
 from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Node
@@ -44,10 +54,14 @@ from naru.service.switchover import Hold, Switchover, SwitchoverPlan, plan_switc
 from naru.service.window import Window, window_of
 
 __all__ = [
+    "ALARMS",
     "BACKUP_SLOT",
     "BACKUP_USER",
     "GUARDIAN",
+    "RUNBOOKS",
     "SUPERUSER",
+    "Alarm",
+    "AlarmFacts",
     "Applied",
     "AppliedFile",
     "AuditLine",
@@ -55,6 +69,7 @@ __all__ = [
     "Clusters",
     "Endpoint",
     "EtcdStatus",
+    "Fenced",
     "Hold",
     "Member",
     "MemberStatus",
@@ -62,6 +77,7 @@ __all__ = [
     "Observed",
     "Place",
     "PlannedChange",
+    "PoolState",
     "Protection",
     "ProtectionFacts",
     "RestartPlan",
@@ -75,10 +91,13 @@ __all__ = [
     "SwitchoverPlan",
     "Wanted",
     "Window",
+    "alarms_of_ground",
+    "alarms_of_service",
     "audited_by",
     "base_name",
     "beside_spec",
     "damaged_members",
+    "fenced_lately",
     "flatten",
     "judge",
     "live_spec",

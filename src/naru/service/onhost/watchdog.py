@@ -47,7 +47,8 @@ class Watchdog:
         """True once no server is left that may write."""
         if not may_write(self._data) or not servers_of(self._data):
             return True
-        print("watchdog: the lease of a primary ran out; its server is killed", flush=True)
+        at = time.strftime("%Y-%m-%d %H:%M:%S")
+        print(at, "watchdog: the lease of a primary ran out; its server is killed", flush=True)
         return end_servers(self._data, _KILL_SECONDS)
 
     def _superseded(self) -> bool:
