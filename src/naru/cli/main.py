@@ -77,6 +77,13 @@ def _unforeseen(error: Exception) -> NaruError:
     )
 
 
+def _unusable(error: OSError) -> NaruError:
+    return NaruError(
+        f"{error.filename}: {error.strerror}",
+        remedy="name another place, or see that it is there and yours; as root where naru up was",
+    )
+
+
 def main() -> None:
     """Run the command line; errors of ours become one message and an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,6 +95,11 @@ def main() -> None:
     except NaruError as error:
         talk.complain(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        talk.complain(_unusable(error))
+        sys.exit(NaruError.exit_code)
     except Exception as error:
         if not type(error).__module__.startswith(("psycopg", "sqlite3")):
             raise

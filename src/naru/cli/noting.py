@@ -13,10 +13,18 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def noted(environment: Environment, what: str) -> Iterator[tuple[Run, Observer]]:
-    """A run in the journal for planned work, with who asked for it and how it ended."""
+def noted(
+    environment: Environment, what: str, *, alone: bool = False
+) -> Iterator[tuple[Run, Observer]]:
+    """A run in the journal for planned work, with who asked for it and how it ended.
+
+    `alone`: it changes who leads, or who runs. Raises RefusedError while another such work is
+    under way.
+    """
     from naru.cli.progress import observer_for
     from naru.lab import noting
+    from naru.lab.alone import alone_at_work
 
-    with noting.noted(environment.ground.folder, what) as run, observer_for() as observer:
+    turn = alone_at_work(environment.ground, what) if alone else contextlib.nullcontext()
+    with turn, noting.noted(environment.ground.folder, what) as run, observer_for() as observer:
         yield run, observer

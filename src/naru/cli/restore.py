@@ -155,7 +155,7 @@ def _in_place(environment: Environment, plan: RestorePlan, *, yes: bool, json: b
     cluster = environment.spec.service.cluster_name
     talk.say("what was committed since is gone from the service; old data stay until --confirm")
     talk.confirm(f"take cluster {cluster} back, with all its clients waiting meanwhile", yes=yes)
-    with noted(environment, "restore in place") as (run, observer):
+    with noted(environment, "restore in place", alone=True) as (run, observer):
         run.event("backup.restore", f"{plan.target.sentence}, from {plan.backup.id}")
         state = environment.in_place(observer).restore(plan)
     _show(state, json=json)
@@ -169,7 +169,7 @@ def _afterwards(
     elif confirm:
         talk.confirm("delete the data from before the restore", yes=yes)
     what = "undo" if undo else "confirm" if confirm else "resume"
-    with noted(environment, f"restore in place, {what}") as (run, observer):
+    with noted(environment, f"restore in place, {what}", alone=True) as (run, observer):
         work = environment.in_place(observer)
         state = work.undo() if undo else work.confirm() if confirm else work.resume()
         run.event("backup.restore", state.target.sentence)

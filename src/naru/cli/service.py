@@ -15,7 +15,7 @@ from naru.cli.history import history
 from naru.cli.noting import noted
 from naru.cli.options import JsonOption, SpecOption, YesOption, running
 from naru.cli.upgrade import name_of_upgrade, upgrade
-from naru.errors import NaruError
+from naru.errors import NaruError, RefusedError
 
 if TYPE_CHECKING:
     from naru.lab.environment import Environment
@@ -138,7 +138,11 @@ def switchover(
     for warning in plan.warnings:
         talk.say(f"note: {warning}")
     talk.confirm(f"make {plan.enter} the primary instead of {plan.leave}", yes=yes)
-    with noted(environment, "switchover") as (run, observer):
+    with noted(environment, "switchover", alone=True) as (run, observer):
+        if plan_switchover(service.status(), to).leave != plan.leave:
+            raise RefusedError(
+                f"{plan.leave} does not lead any more", remedy="look, and start over"
+            )
         hold = environment.pool.hold(service, pause_seconds)
         done = switch_over(service, plan, hold, observer=observer)
         run.event("service.switchover", f"{done.leave} → {done.enter}")
@@ -180,7 +184,8 @@ def restart(
         talk.say("no member needs a restart")
     else:
         talk.confirm(f"restart {', '.join(plan.members)}, in this order", yes=yes)
-    with noted(environment, "restart") as (run, observer):
+    with noted(environment, "restart", alone=True) as (run, observer):
+        plan = plan_restart(service.status(), member, pending=pending)
         done = carry_out(
             service, plan, lambda: environment.pool.hold(service, pause_seconds), observer=observer
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from naru.lab.environment import Environment
     from naru.migrate import Crossed
     from naru.upgrade import Upgrade, UpgradePlan, UpgradeStatus
+    from naru.upgrade.sides import End
 
 
 def upgrade(
@@ -145,7 +146,7 @@ def _to(found: _Found, version: int, *, prepare: bool, verify: bool, yes: bool, 
                 remedy="naru service upgrade --finish, or --back",
             )
         upgrade.prepare()
-        crossed = () if prepare else upgrade.switch("new", verify=verify)
+        crossed = () if prepare else _switch(found, upgrade, "new", verify=verify)
     if prepare:
         _status(found, json=json)
         return
@@ -181,16 +182,26 @@ def _back(found: _Found, *, verify: bool, yes: bool, json: bool) -> None:
     run = found.run
     with found.upgrade(run) as upgrade:
         talk.confirm("move the clients back to the old cluster", yes=yes)
-        crossed = upgrade.switch("old", verify=verify)
+        crossed = _switch(found, upgrade, "old", verify=verify)
     _show_crossed(found, crossed, json=json)
 
 
+def _switch(found: _Found, upgrade: Upgrade, to: End, *, verify: bool) -> tuple[Crossed, ...]:
+    from naru.lab.alone import alone_at_work
+
+    with alone_at_work(found.environment.ground, f"upgrade {found.run.name}, its switch"):
+        return upgrade.switch(to, verify=verify)
+
+
 def _end(found: _Found, *, finish: bool, yes: bool, json: bool) -> None:
+    from naru.lab.alone import alone_at_work
+
     run = found.run
     gone = "old" if finish else "new"
     name = run.recall(gone)["name"]
     talk.confirm(f"take cluster {name} away for good, with its data", yes=yes)
-    with found.upgrade(run) as upgrade:
+    what = f"upgrade {run.name}, its end"
+    with alone_at_work(found.environment.ground, what), found.upgrade(run) as upgrade:
         if finish:
             upgrade.finish()
         else:
@@ -278,7 +289,7 @@ def _minor(environment: Environment, pause_seconds: float, *, yes: bool, json: b
     for name, version in plan.behind.items():
         talk.say(f"{name}: {version} → {plan.version} ({installed.bin})")
     talk.confirm(f"start {', '.join(plan.order.members)} anew, in this order", yes=yes)
-    with noted(environment, f"minor upgrade to {plan.version}") as (run, observer):
+    with noted(environment, f"minor upgrade to {plan.version}", alone=True) as (run, observer):
         done = renew(
             service, environment.ground, plan,
             lambda: environment.pool.hold(service, pause_seconds), observer=observer,

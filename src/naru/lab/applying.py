@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from naru.errors import DeadlineError
 from naru.ground import Ground
+from naru.lab.alone import alone_at_work
 from naru.service import (
     Applied,
     AppliedFile,
@@ -20,7 +21,7 @@ from naru.service import (
     window_of,
 )
 from naru.spec import Spec
-from naru.system import Observer, locked, wait_until, write_atomically
+from naru.system import Observer, wait_until
 from naru.traffic import Pool
 
 _NOTICE_SECONDS = 15.0
@@ -40,10 +41,7 @@ def carry_out_restarts(ground: Ground, service: Service, pool: Pool, observer: O
 
     One at a time on an environment: `naru up`, or the program of the maintenance window.
     """
-    lock = ground.folder / "data" / "restarts.lock"
-    if not lock.exists():
-        write_atomically(lock, "", mode=0o600, owner=ground.account)
-    with locked(lock, "another restart of the members", _OTHER_SECONDS):
+    with alone_at_work(ground, "restarts for changed settings", seconds=_OTHER_SECONDS):
         _restart_pending(service, pool, observer)
 
 

@@ -1,0 +1,41 @@
+"""One planned work on a service at a time: two that hold the pool would let go for each other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+from naru.errors import DeadlineError, RefusedError
+from naru.ground import Ground
+from naru.system import locked, operator, write_atomically
+
+_FILE = "work.lock"
+
+
+@contextlib.contextmanager
+def alone_at_work(ground: Ground, what: str, *, seconds: float = 0.0) -> Iterator[None]:
+    """Nobody else restarts members or changes their roles meanwhile.
+
+    Whoever is at work already is waited for, for `seconds`; then RefusedError names it. The
+    lock ends with its holder, however that ends.
+    """
+    path = ground.folder / "data" / _FILE
+    if not path.exists():
+        write_atomically(path, "", mode=0o600, owner=ground.account)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(locked(path, "the other work to end", seconds))
+        except DeadlineError:
+            holder = path.read_text().strip() or "another naru"
+            raise RefusedError(
+                f"{holder} is at work on this service: nothing was done",
+                remedy="wait until it has ended; `naru service history` shows it",
+            ) from None
+        note = (
+            f"{what}, begun at {time.strftime('%H:%M:%S')} by {operator()}, process {os.getpid()}"
+        )
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{note}\n".encode(), 0)
+        yield
