@@ -237,6 +237,19 @@ def test_a_setting_that_is_fixed_in_the_server_is_refused() -> None:
     assert only(found).refused is not None
 
 
+def test_addresses_change_while_it_is_down_and_no_migration_has_noted_them() -> None:
+    moved = spec_of(service={"port": 5432}, traffic={"port": 6543})
+    down = plan(moved, running=False)
+    assert [(one.key, one.refused) for one in down.changes] == [
+        ("service.port", None), ("traffic.port", None),
+    ]  # fmt: skip
+    for one in plan(moved).refused:
+        assert "`naru down`, then `naru up`" in str(one.refused)
+    crossing = plan(moved, running=False, migrations=("creativity",))
+    assert len(crossing.refused) == 2
+    assert "(creativity); finish or abort it first" in str(crossing.refused[0].refused)
+
+
 def test_members_that_load_what_is_not_installed_any_more_are_not_started() -> None:
     """They would end at once, and only a running primary can be told to do without."""
     there = {name: one.value for name, one in wanted_of(LAB).parameters.items()}

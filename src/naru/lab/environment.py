@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from naru.backup import Backups, Beside, InPlace
@@ -18,7 +19,7 @@ from naru.lab.applying import (
     restarts_now,
 )
 from naru.lab.maintenance import place_maintenance
-from naru.lab.noting import issues_noted, note, note_changes
+from naru.lab.noting import issues_noted, migrations_under_way, note, note_changes
 from naru.lab.securing import Reloadable, pass_to_tls, show_new_certificates
 from naru.postgres import Dsn
 from naru.service import (
@@ -54,7 +55,9 @@ class Environment:
     def plan(self) -> ChangePlan:
         """What `up` would change, by what there is and what the spec asks for. Changes nothing."""
         wanted = self._wanted
-        return plan_changes(what_there_is(self.spec, self.ground, self.service, wanted), wanted)
+        observed = what_there_is(self.spec, self.ground, self.service, wanted)
+        under_way = migrations_under_way(self.ground.folder)
+        return plan_changes(replace(observed, migrations=under_way), wanted)
 
     @property
     def _wanted(self) -> Wanted:

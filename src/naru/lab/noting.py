@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from naru.ground import Certificate, Certificates
-from naru.journal import Journal, Run
+from naru.journal import FILE, Journal, Run
 from naru.service import ChangePlan
 from naru.system import operator
 
@@ -40,6 +40,15 @@ def note(folder: Path, what: str, kind: str, text: str, **data: Any) -> None:
     """Write down work that is done: `kind` as `room.what`, `text` for people."""
     with noted(folder, what) as run:
         run.event(kind, text, **data)
+
+
+def migrations_under_way(folder: Path) -> tuple[str, ...]:
+    """Migrations and upgrades of the journal in `folder` that are neither finished nor aborted."""
+    if not (folder / FILE).exists():
+        return ()
+    with Journal.in_folder(folder) as journal:
+        runs = [one for one in journal.runs() if one.kind in {"migrate", "upgrade"}]
+        return tuple(one.name for one in runs if one.ended is None)
 
 
 def note_changes(folder: Path, plan: ChangePlan) -> None:

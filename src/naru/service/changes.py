@@ -20,6 +20,11 @@ _MOST_MEMORY = 0.7
 _ROOM = 0.9
 """How full a member may be when the data's size is made smaller."""
 _PRELOADED = "shared_preload_libraries"
+_ADDRESSES = frozenset({
+    "source.host", "source.port", "service.host", "service.port", "service.own_port",
+    "traffic.host", "traffic.port",
+})  # fmt: skip
+"""Where servers and the pool find each other, as migrations under way have noted it."""
 _BY_OBSERVATION = frozenset({
     "service.members", "service.ha", "service.skip_members", "service.etcd_members",
     "service.version", "source.version",
@@ -71,6 +76,8 @@ class Observed:
     machine_bytes: int = 0
     waiting: tuple[str, ...] = ()
     """Settings that wait for a restart since an earlier `naru up`."""
+    migrations: tuple[str, ...] = ()
+    """Migrations and upgrades that are under way."""
     gone_libraries: tuple[str, ...] = ()
     """What stopped members load when they start, and is not installed any more."""
 
@@ -209,8 +216,11 @@ def _keys(observed: Observed, wanted: Wanted) -> Iterator[PlannedChange]:
         refused = None
         if change.effect == "fixed":
             refused = f"fixed once it is made; {change.way}"
+        elif key in _ADDRESSES and observed.migrations:
+            names = ", ".join(observed.migrations)
+            refused = f"not while a migration is under way ({names}); finish or abort it first"
         elif change.effect == "stopped" and observed.running:
-            refused = f"not while it runs; {change.way}"
+            refused = f"not while it runs; {change.way} (data stay; clients must come again)"
         yield PlannedChange(key, _show(old), _show(new), change.effect, refused=refused)
 
 
