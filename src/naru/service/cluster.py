@@ -20,6 +20,7 @@ from naru.service.clusters import read_clusters
 from naru.service.election import restore_keys
 from naru.service.layout import REST_USER, SUPERUSER, Layout, Node, data_version, layout_of
 from naru.service.parts import GUARDIAN, HAPROXY, STATS_SOCKET, Parts
+from naru.service.passing import Passing
 from naru.service.sessions import end_sessions, sessions_at
 from naru.service.status import Member, ServiceStatus, is_primary, observe, postmaster_pid
 from naru.service.storage import Storage, place_storage_guard, read_storage
@@ -53,16 +54,17 @@ class Service:
         the part that does not come up.
         """
         self._data_must_fit()
-        if self.is_plain:
-            self._must_be_passable()
-            self.down()
+        passing = self._leave_plain(observer)
         parts = self._parts
         passwords = parts.passwords()
         parts.clear_half_made()
         with _step(observer, "election"):
             parts.place_etcd()
+            if passing is not None:
+                passing.arrive()
         with _step(observer, "members"):
             parts.place_members(passwords)
+            Passing(self._ground, self.layout).forget()
             parts.apply_configuration(passwords)
             parts.place_guardian()
         with _step(observer, "endpoints"):
@@ -154,14 +156,23 @@ class Service:
         members that speak TLS and members that do not would not find each other."""
         return any(patroni.is_plain(node.config) for node in self.layout.nodes)
 
-    def _must_be_passable(self) -> None:
-        if len(self.layout.etcd) > 1:
+    def _leave_plain(self, observer: Observer) -> Passing | None:
+        """Stop a service without TLS; what its election keeps, where that has to begin anew."""
+        if not self.is_plain:
+            return None
+        if self._other is not None:
             raise RefusedError(
-                f"cluster {self.layout.cluster} was made without TLS with {len(self.layout.etcd)}"
-                " etcd members, which know each other by addresses without TLS",
-                remedy="make another environment and migrate into it, or bring this one down with"
-                " `naru down --purge`, which removes its data",
+                f"cluster {self.layout.cluster} was made without TLS, and a major upgrade of it is"
+                " under way",
+                remedy="finish or abort that by the naru that began it; then this one goes on",
             )
+        self.down()
+        if len(self.layout.etcd) == 1:
+            return None
+        passing = Passing(self._ground, self.layout)
+        with _step(observer, "election without TLS"):
+            passing.leave()
+        return passing
 
     def down(self) -> None:
         """Stop it in order: the endpoints, the standbys, the primary, the election; data stay.

@@ -18,7 +18,11 @@ _PASSING = ("leader", "members/", "failsafe", "optime/")
 
 def read_keys(layout: Layout) -> dict[str, str]:
     """All keys of the cluster with their values. Raises UnreachableError without a majority."""
-    answer = _call(layout, "range", _range(layout))
+    return key_values(_call(layout, "range", range_of(layout)))
+
+
+def key_values(answer: Mapping[str, Any]) -> dict[str, str]:
+    """The keys with their values, from etcd's answer to a range."""
     return {_plain(one["key"]): _plain(one.get("value", "")) for one in answer.get("kvs", ())}
 
 
@@ -27,7 +31,7 @@ def restore_keys(
 ) -> None:
     """Put back what `read_keys` gave, without what only a running cluster has, and no others;
     with `only` nothing but those."""
-    _call(layout, "deleterange", _range(layout))
+    _call(layout, "deleterange", range_of(layout))
     prefix = _prefix(layout)
     for key, value in keys.items():
         name = key.removeprefix(prefix)
@@ -50,7 +54,8 @@ def _prefix(layout: Layout) -> str:
     return f"{NAMESPACE}{layout.cluster}/"
 
 
-def _range(layout: Layout) -> dict[str, str]:
+def range_of(layout: Layout) -> dict[str, str]:
+    """What to ask etcd for all keys of the cluster."""
     prefix = _prefix(layout)
     # etcd's way to say "all that begins with": up to the prefix with its last byte increased.
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
