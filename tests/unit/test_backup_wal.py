@@ -64,6 +64,15 @@ def test_a_backup_under_way_is_not_whole() -> None:
     assert not parse_info("x", "status=STARTED\nend_time=None\nend_xlog=None\n").whole
 
 
+def test_a_backup_during_which_the_lead_changed_hands_is_of_no_use() -> None:
+    text = INFO.replace("begin_xlog", "end_wal=000000030000000000000008\nbegin_xlog")
+    crossed = parse_info("x", text)
+    assert crossed.crossed
+    assert not crossed.whole
+    assert crossed.state == "of no use: the lead changed hands meanwhile"
+    assert parse_info("x", text.replace("=00000003", "=00000002")).whole
+
+
 def test_ends_of_transactions_restore_points_and_the_end_of_wal_are_read() -> None:
     found = parse(DUMPED, ENDED)
     assert [(one.xid, one.committed) for one in found.ends] == [

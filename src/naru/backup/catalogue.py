@@ -35,10 +35,26 @@ class Backup:
     size: int
     segment_size: int
     error: str | None = None
+    ends_on: int = 0
+    """The timeline of its last WAL as Barman noted it; 0 where that is not known."""
 
     @property
     def whole(self) -> bool:
-        return self.status in WHOLE and self.end is not None and self.end_lsn is not None
+        """Whether it can be restored from, as far as it tells by itself."""
+        done = self.status in WHOLE and self.end is not None and self.end_lsn is not None
+        return done and not self.crossed
+
+    @property
+    def crossed(self) -> bool:
+        """Another member took the lead while it was taken: where it ends is not known."""
+        return self.ends_on not in (0, self.timeline)
+
+    @property
+    def state(self) -> str:
+        """In words."""
+        if self.crossed:
+            return "of no use: the lead changed hands meanwhile"
+        return self.status.lower()
 
     def to_json(self) -> dict[str, Any]:
         """The stable document of `naru service backups --json`."""
@@ -55,6 +71,7 @@ class Backup:
             "end_lsn": str(self.end_lsn) if self.end_lsn is not None else None,
             "bytes": self.size,
             "error": self.error,
+            "whole": self.whole,
         }
 
 
@@ -88,6 +105,7 @@ def parse_info(backup_id: str, text: str) -> Backup:
         size=int(info.get("size", 0)),
         segment_size=int(info.get("xlog_segment_size", 16 * 2**20)),
         error=info.get("error"),
+        ends_on=int(info.get("end_wal", "0")[:8], 16),
     )
 
 

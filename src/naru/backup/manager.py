@@ -20,7 +20,7 @@ from naru.backup.segments import Inventory, looking_again, take_inventory
 from naru.backup.store import store_of
 from naru.backup.target import Target
 from naru.backup.waldump import Arrival, End, last_end, locate, received_until
-from naru.errors import NaruError, RefusedError, UsageError
+from naru.errors import NaruError, ProcessError, RefusedError, UsageError
 from naru.ground import Ground
 from naru.postgres import Installation, Lsn, connect, fetch_value
 from naru.service import Service
@@ -214,11 +214,24 @@ class Backups:
                 self.barman.backup, name=name, incremental=incremental, seconds=BACKUP_SECONDS
             )
             self._show(work, before, observer)
-            work.result()
+            try:
+                work.result()
+            except ProcessError as error:
+                raise self._explained(error, before) from error
         if name is not None:
             self._leave_restore_point(name)
         new = [one for one in self.catalogue() if one.id not in before and one.name == name]
         return new[-1]
+
+    def _explained(self, error: ProcessError, before: set[str]) -> NaruError:
+        crossed = [one for one in self.catalogue() if one.id not in before and one.crossed]
+        if not crossed:
+            return error
+        return RefusedError(
+            f"another member took the lead while backup {crossed[-1].id} was taken: where it ends"
+            " is not known, and nothing is restored from it",
+            remedy=f"naru service backup; and naru service backup delete {crossed[-1].id}",
+        )
 
     def _can_be_incremental(self) -> None:
         major = self.installation.major

@@ -235,7 +235,7 @@ def _table(found: tuple[Backup, ...], zone: tzinfo, obsolete: frozenset[str]) ->
     table = Table("backup", "name", "kind", "ended", "bytes", "timeline", "state", box=None)
     for one in found:
         ended = f"{one.end.astimezone(zone):%Y-%m-%d %H:%M:%S}" if one.end else "-"
-        state = "not needed any more" if one.id in obsolete else one.status.lower()
+        state = "not needed any more" if one.id in obsolete else one.state
         table.add_row(
             one.id, one.name or "-", one.kind, ended, human_bytes(one.size), str(one.timeline),
             state,
