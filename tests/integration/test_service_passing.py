@@ -7,6 +7,7 @@ import contextlib
 import json
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_three_nodes_pass_to_tls_with_all_that_lasts_though_naru_dies_on_the_way
 ) -> None:
     place_plain(environment)
     for key, value in (KEPT | PASSING).items():
-        wait_until(lambda key=key, value=value: put(environment, key, value), f"{key} put", 30)
+        wait_until(partial(put, environment, key, value), f"{key} to be put", 30)
     # As `down` leaves them: they are started once more to be read.
     for node in environment.service.layout.etcd:
         environment.ground.stop(node.name)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from naru.cli.main import app
+from naru.errors import NaruError
 from naru.ground import Certificates
 from naru.ground.identities import Identity
 from naru.journal import Journal
@@ -36,13 +37,14 @@ def shown(*options: str) -> str:
 
 def test_planned_work_is_told_with_who_asked_for_it_and_how_it_ended(folder: Path) -> None:
     note_changes(folder, ChangePlan((CHANGE,)))
-    with pytest.raises(OSError, match="no"), noted(folder, "restart"):
-        raise OSError("no")
+    with pytest.raises(NaruError, match="no standby"), noted(folder, "restart"):
+        raise NaruError("no standby follows\nand more")
     told = json.loads(shown("--json"))
     assert [(one["what"], one["by"], one["outcome"]) for one in told] == [
         ("up", operator(), "done"), ("restart", operator(), "failed"),
     ]  # fmt: skip
     assert told[0]["events"] == ["work_mem: 4MB → 8MB"]
+    assert told[1]["events"] == ["no standby follows"]
     assert "work_mem: 4MB → 8MB" in shown()
     assert "work_mem" not in shown("--last", "1")
 

@@ -250,6 +250,11 @@ def test_addresses_change_while_it_is_down_and_no_migration_has_noted_them() -> 
     assert "(creativity); finish or abort it first" in str(crossing.refused[0].refused)
 
 
+def test_passing_to_tls_is_told_before_it_is_done() -> None:
+    change = only(plan(LAB, plain=True))
+    assert (change.key, change.old, change.effect, change.refused) == ("TLS", "none", "anew", None)
+
+
 def test_members_that_load_what_is_not_installed_any_more_are_not_started() -> None:
     """They would end at once, and only a running primary can be told to do without."""
     there = {name: one.value for name, one in wanted_of(LAB).parameters.items()}

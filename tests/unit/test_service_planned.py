@@ -155,6 +155,13 @@ class Alone:
     def resume(self) -> None: ...
 
 
+def test_no_standby_is_restarted_when_the_primary_could_not_leave_the_lead_afterwards() -> None:
+    closed = replace(status(ONE, TWO, THREE), endpoints=(Endpoint("writes", "a", 1, False, (), 0),))
+    with pytest.raises(RefusedError, match="write endpoint does not lead to one alone"):
+        plan_restart(closed)
+    assert plan_restart(closed, "two").members == ("two",)
+
+
 def test_a_member_alone_is_restarted_in_its_place_while_clients_wait() -> None:
     service = Alone()
     done = restart(service, plan_restart(status(ONE)), lambda: service)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from naru.service import ProtectionFacts, judge
+from naru.service.status import replication_view
 
 WELL = ProtectionFacts(
     members=3,
@@ -57,3 +59,16 @@ def test_a_cluster_of_two_is_reduced_even_when_all_is_there() -> None:
     found = judge(replace(WELL, members=2, synchronous=("b",), streaming=("b",)))
     assert found.level == "reduced"
     assert "away" not in found.sentence
+
+
+def test_without_the_election_the_primary_says_who_confirms_commits() -> None:
+    answers: list[dict[str, Any]] = [
+        {"role": "replica", "state": "running"},
+        {"role": "primary", "state": "running", "replication": [
+            {"application_name": "b", "sync_state": "quorum"},
+            {"application_name": "c", "sync_state": "async"},
+        ]},
+        {},
+    ]  # fmt: skip
+    assert replication_view(answers) == {"b": {"role": "quorum_standby"}, "c": {"role": "replica"}}
+    assert replication_view([{"role": "primary", "state": "running"}]) == {}

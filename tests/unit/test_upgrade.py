@@ -11,6 +11,7 @@ from naru.errors import RefusedError, UsageError
 from naru.ground import member_hosts
 from naru.service import (
     Clusters,
+    Endpoint,
     EtcdStatus,
     MemberStatus,
     Place,
@@ -132,7 +133,9 @@ def _status(*roles: str) -> ServiceStatus:
         for number, role in enumerate(roles, 1)
     )  # fmt: skip
     etcd = (EtcdStatus("etcd1", "127.1.3.51", 2379, True),)
-    return ServiceStatus("c", "18.4", members, etcd, (), Protection("full", "All is well."))
+    leads = tuple(one.name for one in members if one.role == "primary")
+    writes = Endpoint("writes", "127.1.3.32", 2866, True, leads, 0)
+    return ServiceStatus("c", "18.4", members, etcd, (writes,), Protection("full", "All is well."))
 
 
 def test_a_minor_upgrade_begins_with_standbys_and_leaves_out_who_has_it() -> None:

@@ -79,6 +79,10 @@ class InPlace:
         plan = self._backups.plan(state.target, timeline=state.timeline, from_backup=state.backup)
         return self._go_on(state, plan)
 
+    def must_exist(self) -> None:
+        """Raise RefusedError unless there is one to go on with, confirm or undo."""
+        self._file.must_exist()
+
     def hindrances(self, plan: RestorePlan) -> list[str]:
         """Why a restore in place could not end well now."""
         found = []

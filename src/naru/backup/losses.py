@@ -136,6 +136,9 @@ def _files_of(database: Dsn, table: str) -> frozenset[str]:
     with connect(database, purpose="losses") as connection:
         quoted = sql.Identifier(*table.split(".")).as_string(connection)
         if fetch_value(connection, "SELECT to_regclass(%s)", [quoted]) is None:
-            raise UsageError(f"there is no table {table}", remedy="write schema.table")
+            raise UsageError(
+                f"there is no table {table} in database {database.database}",
+                remedy="write it as schema.table, and name another database by --database",
+            )
         rows = fetch_all(connection, _FILES, {"table": quoted})
     return frozenset(row[0] for row in rows)

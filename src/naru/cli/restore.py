@@ -164,6 +164,7 @@ def _in_place(environment: Environment, plan: RestorePlan, *, yes: bool, json: b
 def _afterwards(
     environment: Environment, *, confirm: bool, undo: bool, yes: bool, json: bool
 ) -> None:
+    environment.in_place().must_exist()
     if undo:
         talk.confirm("give up what was written since the restore", yes=yes)
     elif confirm:

@@ -43,8 +43,8 @@ def group() -> None:
 
 @app.command()
 def status(spec: SpecOption = None, json: JsonOption = False) -> None:
-    """Members, roles, timeline, lag, endpoints, pool, storage. Exit code 1 when writes stand still,
-    or clients can only read because the data are full.
+    """Members, roles, timeline, lag, endpoints, pool, storage, alarms. Exit code 1 when clients
+    cannot write: no commit is confirmed, their way in is closed, or the data are full.
     """
     from naru.service import (
         AlarmFacts,
@@ -106,7 +106,8 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
             )
         put_alarms(alarms)
     full = environment.service.storage()
-    stopped = found.protection.level == "none" or (full is not None and full.read_only)
+    lost = any(one.purpose == "writes" and not one.up for one in found.endpoints) or pools is None
+    stopped = lost or found.protection.level == "none" or (full is not None and full.read_only)
     raise typer.Exit(1 if stopped else 0)
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from naru.cli import talk
 from naru.cli.options import JsonOption, SpecOption, running
+from naru.errors import UsageError
 
 if TYPE_CHECKING:
     from naru.lab.environment import Environment
@@ -48,7 +49,14 @@ def settings(
     asked = member or environment.service.primary().name
     found = settings_of(environment.spec, environment.service, asked)
     if names:
-        found = [one for one in found if one.name in {name.lower() for name in names}]
+        wanted = {name.lower() for name in names}
+        unknown = sorted(wanted - {one.name for one in found})
+        if unknown:
+            raise UsageError(
+                f"{asked} knows no setting {', '.join(unknown)}",
+                remedy="`naru service settings --all` lists those there are",
+            )
+        found = [one for one in found if one.name in wanted]
     elif diff:
         found = [one for one in found if one.wanted is not None or one.pending_restart]
     elif not everything:
@@ -58,7 +66,7 @@ def settings(
     elif found:
         _print(found)
     else:
-        talk.say("no difference" if diff else "no such setting")
+        talk.say("no difference" if diff else "nothing but what PostgreSQL has by default")
     raise typer.Exit(1 if diff and found else 0)
 
 
@@ -92,6 +100,8 @@ def audit(
         talk.put_json([one.to_json() for one in lines])
         return
     talk.say(audited_by(environment.spec, service.installation))
+    if not environment.spec.service.audit:
+        talk.say("  → write audit = true under [service] in naru.toml, then run `naru up`")
     for one in lines:
         who = f"{one.user}@{one.database} from {one.client}"
         talk.put(f"{one.at}  {one.member}  {who}  {one.what}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from naru.lab.creativity import LOGIN_ROLES, Summary, create, exists
+from naru.lab.creativity import APPLICATION, LOGIN_ROLES, Summary, create, exists
 from naru.lab.environment import Environment
 from naru.system import SILENT, Observer
 
-APPLICATION = "app_user"
-"""The login role that the workload uses."""
+__all__ = ["APPLICATION", "fill"]
 
 
 def fill(environment: Environment, observer: Observer = SILENT) -> Summary | None:

@@ -18,6 +18,7 @@ from naru.lab.applying import (
     note_applied,
     restarts_now,
 )
+from naru.lab.creativity import APPLICATION
 from naru.lab.maintenance import place_maintenance
 from naru.lab.noting import issues_noted, migrations_under_way, note, note_changes
 from naru.lab.securing import Reloadable, pass_to_tls, show_new_certificates
@@ -119,8 +120,8 @@ class Environment:
             note_applied(self.ground, wanted, ())
 
     def sessions(self) -> tuple[OpenSession, ...]:
-        """Every client at the endpoints, the pool and restored instances."""
-        return open_sessions(self._doors)
+        """Every client at the endpoints, the pool and restored instances, of one that is up."""
+        return open_sessions(self._doors) if self.ground.status().up else ()
 
     def allowed_in_force(self) -> bool:
         """Whether `service.allowed` is what the last `up` applied."""
@@ -211,12 +212,20 @@ class Environment:
         members = {one.name: self.service.member(one.name) for one in member_hosts(self.spec)}
         database = self.spec.source.database
         return {
-            "pool": self.pool.dsn(self.spec.service.user, database),
+            "pool": self._clients_way(),
             "writes": self.service.writer(),
             "reads": self.service.reader(),
             "source": self.source.dsn(database),
             **members,
         }
+
+    def _clients_way(self) -> Dsn:
+        """The pool as its clients use it: the old server's content as its application, from
+        wherever that is served now; without content the service's own database."""
+        service = self.spec.service
+        if self.ground.secrets.kept(APPLICATION) is None:
+            return self.pool.dsn(service.user, service.database)
+        return self.pool.dsn(APPLICATION, self.spec.source.database)
 
     def node_names(self) -> dict[str, str]:
         """The names of the servers, by their addresses on this ground."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from naru.errors import NaruError
 from naru.ground import Certificate, Certificates
 from naru.journal import FILE, Journal, Run
 from naru.service import ChangePlan
@@ -25,6 +26,9 @@ def noted(folder: Path, what: str) -> Iterator[Run]:
         try:
             yield run
             outcome = "done"
+        except NaruError as error:
+            run.event("service.failed", error.message.splitlines()[0])
+            raise
         finally:
             run.end(outcome)
 

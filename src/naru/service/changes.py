@@ -78,6 +78,8 @@ class Observed:
     """Settings that wait for a restart since an earlier `naru up`."""
     migrations: tuple[str, ...] = ()
     """Migrations and upgrades that are under way."""
+    plain: bool = False
+    """It was made before everything in it spoke TLS."""
     gone_libraries: tuple[str, ...] = ()
     """What stopped members load when they start, and is not installed any more."""
 
@@ -139,6 +141,7 @@ def plan_changes(observed: Observed, wanted: Wanted) -> ChangePlan:
     changes = [*_wrong(observed, wanted), *_too_big(observed, wanted)]
     if observed.made:
         changes += [
+            *_tls(observed),
             *_versions(observed, wanted),
             *_members(observed, wanted),
             *_keys(observed, wanted),
@@ -177,6 +180,11 @@ def _too_big(observed: Observed, wanted: Wanted) -> Iterator[PlannedChange]:
             refused=f"a member holds {_gb(used)}: clients could only read; make room first, or"
             " leave it larger",
         )  # fmt: skip
+
+
+def _tls(observed: Observed) -> Iterator[PlannedChange]:
+    if observed.plain:
+        yield PlannedChange("TLS", "none", "every connection; clients must offer it", "anew")
 
 
 def _versions(observed: Observed, wanted: Wanted) -> Iterator[PlannedChange]:

@@ -93,6 +93,7 @@ def what_there_is(spec: Spec, ground: Ground, service: Service, wanted: Wanted) 
         used_bytes=max(stored.used.values(), default=None) if stored else None,
         machine_bytes=memory,
         waiting=_waiting(service, applied, running=running),
+        plain=service.is_plain,
         gone_libraries=()
         if running or applied is None
         else missing_libraries(

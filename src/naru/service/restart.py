@@ -39,7 +39,8 @@ def plan_restart(
 ) -> RestartPlan:
     """Decide who is restarted: `member`, or all; `pending`: only those that need it for a setting.
 
-    Raises UsageError for a member that there is not, RefusedError while one is away.
+    Raises UsageError for a member that there is not; RefusedError while one is away, or when the
+    primary is to be restarted and could not leave the lead now.
     """
     names = [one.name for one in status.members]
     if member is not None and member not in names:
@@ -48,11 +49,14 @@ def plan_restart(
     if primary is None or not settled(status):
         raise RefusedError(
             f"cluster {status.cluster}: no restart now: {status.protection.sentence}",
-            remedy="see `naru service status`; wait until every member follows",
+            remedy="see `naru service status`; `naru up` starts who does not run; wait until every"
+            " member follows",
         )
     chosen = [one for one in status.members if member in (None, one.name)]
     if pending:
         chosen = [one for one in chosen if one.pending_restart]
+    if primary in chosen and len(names) > 1:
+        plan_switchover(status)
     standbys = tuple(one.name for one in chosen if one is not primary)
     return RestartPlan(standbys, primary.name if primary in chosen else None)
 

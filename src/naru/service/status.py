@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from naru.service.protection import Protection, ProtectionFacts, judge
 _SECONDS = 2.0
 SYNCHRONOUS = frozenset({"sync_standby", "quorum_standby"})
 """Roles of standbys that commits may wait for."""
+_LEADS = frozenset({"primary", "master"})
+_BY_SYNC_STATE = {"sync": "sync_standby", "quorum": "quorum_standby"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def observe(layout: Layout, stats_socket: Path) -> ServiceStatus:
         health = list(pool.map(etcd.is_healthy, layout.etcd))
         answers = list(pool.map(_ask_node, layout.nodes))
         ends = haproxy.endpoints(layout, stats_socket)
-    cluster = _cluster_view(layout)
+    cluster = _cluster_view(layout) or replication_view(answers)
     members = tuple(
         _member(node, own, cluster.get(node.name, {}))
         for node, own in zip(layout.nodes, answers, strict=True)
@@ -163,11 +166,25 @@ def _cluster_view(layout: Layout) -> dict[str, dict[str, Any]]:
     return {}
 
 
+def replication_view(answers: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Standbys by name, as the primary's server has them.
+
+    Patroni's own view needs the election. Without it writes go on while commits are confirmed,
+    and whether they are, the server knows.
+    """
+    return {
+        str(one["application_name"]): {"role": _BY_SYNC_STATE.get(one["sync_state"], "replica")}
+        for own in answers
+        if own.get("role") in _LEADS and own.get("state") == "running"
+        for one in own.get("replication") or ()
+    }
+
+
 def _member(node: Node, own: dict[str, Any], seen: dict[str, Any]) -> MemberStatus:
     """The node's own word on whether it is primary; the cluster's on how it follows."""
     lag = seen.get("lag")
     running = own.get("state") == "running"
-    is_primary = running and own.get("role") in {"primary", "master"}
+    is_primary = running and own.get("role") in _LEADS
     role = "primary" if is_primary else str(seen.get("role", "unknown")) if own else "unknown"
     if role in {"leader", "primary"} and not is_primary:
         role = "replica"

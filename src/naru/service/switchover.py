@@ -98,7 +98,7 @@ def _warnings(
 def _refused(status: ServiceStatus, why: str) -> RefusedError:
     return RefusedError(
         f"cluster {status.cluster}: no switchover now: {why}",
-        remedy="see `naru service status`; once every member follows, start over",
+        remedy="see `naru service status`; `naru up` starts what does not run; then start over",
     )
 
 

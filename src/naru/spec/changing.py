@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Effect = Literal["none", "reload", "settings", "restart", "members", "stopped", "fixed"]
+Effect = Literal["none", "reload", "settings", "restart", "anew", "members", "stopped", "fixed"]
 """`none`: nothing that runs changes. `reload`: in force at once, nobody is interrupted.
 `settings`: PostgreSQL settings follow from it, each with its own effect. `restart`: members are
-restarted one by one. `members`: members or nodes of the election come or go. `stopped`: only
-while the environment is down. `fixed`: decided when the environment was made."""
+restarted one by one. `anew`: the whole service stops and starts, once. `members`: members or nodes
+of the election come or go. `stopped`: only while the environment is down. `fixed`: decided when
+the environment was made."""
 
 WORDS: Mapping[Effect, str] = {
     "none": "nothing that runs changes",
     "reload": "at once",
     "settings": "by its settings: at once, or by restarting members one by one",
     "restart": "members are restarted one by one",
+    "anew": "the service stops and starts once: clients of the pool wait about 15 seconds, sessions"
+    " at its own address end",
     "members": "by `naru service scale`",
     "stopped": "only while it is down: `naru down`, `naru up`",
     "fixed": "fixed once it is made",

@@ -6,7 +6,7 @@ from typing import Any
 
 from naru.errors import UsageError
 from naru.ground import OpenSession
-from naru.traffic.console import Console
+from naru.traffic.console import CONSOLE, Console
 from naru.traffic.inifile import WILDCARD, entries
 from naru.traffic.inistore import IniStore
 from naru.traffic.pooler import PoolerFacts
@@ -45,10 +45,11 @@ def holders(console: Console, database: str) -> list[str]:
 
 
 def clients(console: Console, door: str) -> tuple[OpenSession, ...]:
-    """Everybody who is connected, as sessions at `door`."""
+    """Everybody who is connected to a database, as sessions at `door`."""
     return tuple(
         OpenSession(door, row["addr"], int(row["port"]), f"{row['user']}@{row['database']}")
         for row in console.show("CLIENTS")
+        if row["database"] != CONSOLE
     )
 
 

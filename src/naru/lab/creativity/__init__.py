@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from naru.lab.creativity.build import Summary, create, exists
 from naru.lab.creativity.business import business
-from naru.lab.creativity.roles import LOGIN_ROLES
+from naru.lab.creativity.roles import APPLICATION, LOGIN_ROLES
 
 __all__ = [
+    "APPLICATION",
     "LOGIN_ROLES",
     "Summary",
     "business",

@@ -9,6 +9,9 @@ from psycopg import sql
 from naru.errors import UsageError
 from naru.postgres import Connection, fetch_all, scram_secret
 
+APPLICATION = "app_user"
+"""The login role that the workload uses."""
+
 LOGIN_ROLES: Mapping[str, str] = {"web_user": "app_read", "app_user": "app_write"}
 """Role that logs in → the group it is a member of."""
 
