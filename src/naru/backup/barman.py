@@ -8,11 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from naru.backup.store import Store
-from naru.errors import ProcessError, ServerError, UsageError
+from naru.errors import DeadlineError, ProcessError, RefusedError, ServerError, UsageError
 from naru.ground import ENVIRONMENT_MARK, Ground
 from naru.system import need_program, run, wait_until
 
 _QUICK = 120.0
+_TURN = 120.0
+"""How long a deletion waits for another work, in seconds."""
+_BUSY = (
+    "is running",
+    "already running",
+    "Another process in running",
+    "Another process is holding the lock",
+)
+"""What Barman says while it is at work on the same server."""
 _RESERVED = frozenset({
     "all", "auto", "first", "first-full", "last", "last-failed", "last-full", "latest",
     "latest-full", "oldest",
@@ -62,8 +71,18 @@ class Barman:
         )
 
     def delete(self, backup_id: str) -> None:
-        """Delete a backup, all that builds on it, and the WAL that nothing needs any more."""
-        self._run("delete", self._store.server, backup_id, seconds=3600)
+        """Delete a backup, all that builds on it, and the WAL that nothing needs any more.
+
+        Waits a while for another work of Barman's. Raises RefusedError while that goes on.
+        """
+        tried = self._unless_busy("delete", self._store.server, backup_id, seconds=3600)
+        try:
+            wait_until(tried, "another work of Barman's to end", _TURN, every=1.0)
+        except DeadlineError:
+            raise RefusedError(
+                f"backup {backup_id} is not deleted: another backup or deletion is under way",
+                remedy="run the same command once it has ended; `naru service backups` shows it",
+            ) from None
 
     def archive(self) -> None:
         """Put what has arrived whole into the archive; harmless while that is being done."""
@@ -92,7 +111,7 @@ class Barman:
             try:
                 self._run(*words, seconds=seconds)
             except ProcessError as error:
-                if "is running" in error.message or "already running" in error.message:
+                if any(words in error.message for words in _BUSY):
                     return False
                 raise
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 from pathlib import Path
@@ -189,6 +190,17 @@ class Keeping:
     def want_full(self) -> None:
         """Ask the schedule for a full backup as soon as may be."""
         write_atomically(self.wanted_file, "", mode=0o600, owner=self._ground.account)
+
+    def full_taken(self, since: float) -> None:
+        """A full backup begun at `since` (seconds since the epoch) stands: what the schedule was
+        asked for before is served, and its last failure is made good."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.wanted_file.stat().st_mtime < since:
+                self.wanted_file.unlink()
+        notes = self.notes()
+        if notes.get("failed") is not None and notes["failed"] < since:
+            text = json.dumps({**notes, "failed": None, "trouble": None})
+            write_atomically(self._notes_file, text, mode=0o600, owner=self._ground.account)
 
     def _write(self, path: Path, text: str) -> bool:
         """Write a file that a program reads; True if it was another one before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -208,7 +209,7 @@ class Backups:
             raise UsageError(f"there is a backup named {name} already", remedy="name it otherwise")
         if incremental:
             self._can_be_incremental()
-        before = {one.id for one in self.catalogue()}
+        before, began = {one.id for one in self.catalogue()}, time.time()
         with ThreadPoolExecutor(max_workers=1) as pool:
             work = pool.submit(
                 self.barman.backup, name=name, incremental=incremental, seconds=BACKUP_SECONDS
@@ -218,6 +219,8 @@ class Backups:
                 work.result()
             except ProcessError as error:
                 raise self._explained(error, before) from error
+        if not incremental:
+            self.keeping.full_taken(began)
         if name is not None:
             self._leave_restore_point(name)
         new = [one for one in self.catalogue() if one.id not in before and one.name == name]
