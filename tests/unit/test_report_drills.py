@@ -27,6 +27,8 @@ def test_all_that_held_is_said_in_one_sentence() -> None:
     page = render_drills("Drills", [verdict(), verdict("restart", seconds=None)])
     assert "All 2 promises held." in page and "What broke" not in page
     assert "3,000" in page, "acknowledged transactions are summed"
+    timed = [verdict(took_seconds=70.0), verdict("restart", took_seconds=53.6)]
+    assert "All 2 promises held, in 2 min 04 s." in render_drills("Drills", timed)
     assert "<script" not in page and "http" not in page.split("</title>")[1]
 
 
@@ -46,14 +48,23 @@ def test_what_broke_stands_out_with_its_reason() -> None:
 def test_reads_leads_and_what_was_left_out_are_shown(tmp_path: Path) -> None:
     lead = {"member": "db1", "from_seconds": -3.0, "to_seconds": 0.2}
     ends = {"writes": {"again_seconds": 2.5}, "reads": {"again_seconds": 0.0}}
-    one = verdict(reads=ends, stale_reads=0, leads=(lead,), two_primaries_seconds=1.5)
+    details = {"renewal_seconds": 2.25, "alarms": ["gap", "slot"], "steps": {"pause": 0.5}}
+    one = verdict(
+        reads=ends, stale_reads=0, leads=(lead,), two_primaries_seconds=1.5, details=details
+    )
     page = write_drills("Drills", [one], tmp_path / "some.html", {"fill-disk": "needs root"})
     text = page.read_text(encoding="utf-8")
     assert page.name == "some.html"
     assert "2.5 s" in text and "db1 -3.0 to +0.2 s" in text and "1.5 s" in text
-    assert "needs root" in text
+    assert "needs root" in text and "Not run: fill-disk." in text
+    assert "renewal seconds: 2.25; alarms: gap, slot; steps: pause 0.5" in text
     document = json.loads((tmp_path / "some.json").read_text(encoding="utf-8"))
     assert document["left_out"] == {"fill-disk": "needs root"}
+
+
+def test_a_series_of_which_nothing_could_be_run_has_not_passed() -> None:
+    page = render_drills("Drills", [], {"clock-jump": "needs libfaketime"})
+    assert "Passed" not in page and "Nothing was shown. Not run: clock-jump." in page
 
 
 def test_what_is_not_known_is_not_called_nothing() -> None:

@@ -136,12 +136,17 @@ class _Stages:
 
         Raises an error only when the service cannot be made whole.
         """
+        import psycopg
+
         from naru.drill import mend, not_run
 
         try:
             verdict = self.run(drill)
         except NaruError as error:
             verdict = not_run(drill.name, drill.promised, error.message)
+        except (psycopg.Error, OSError) as error:
+            # What broke a drill may come from anywhere; the others are run all the same.
+            verdict = not_run(drill.name, drill.promised, f"{type(error).__name__}: {error}")
         if not verdict.kept:
             with self.open() as stage:
                 mend(stage)
@@ -157,7 +162,7 @@ def _all(stages: _Stages, drills: list[Drill], report: Path | None, *, json: boo
             missing = drill.missing(stage)
         if missing is not None:
             left_out[drill.name] = f"needs {missing}"
-            talk.say(f"{drill.name}: left out: needs {missing}")
+            talk.say(f"{drill.name}: not run: needs {missing}")
             continue
         began = time.monotonic()
         verdict = stages.run_and_mend(drill)
@@ -174,7 +179,11 @@ def _all(stages: _Stages, drills: list[Drill], report: Path | None, *, json: boo
             held = "held" if one.kept else "BROKE"
             errors, lost = f"{one.client_errors} errors", f"{_count(one.lost)} lost"
             talk.put("\t".join((one.drill, held, silence, errors, lost)))
+        for name, why in left_out.items():
+            talk.put(f"{name}\tnot run\t{why}")
     broken = [one.drill for one in verdicts if not one.kept]
+    if not verdicts:
+        raise RefusedError("no drill could be run: each needs what is not here")
     if broken:
         raise RefusedError(f"promises broke: {', '.join(broken)}")
 

@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import sql
 
 from naru.backup import Backups, Beside, bring_rows_back, find_losses, target_of
+from naru.drill.archive import backups_of
 from naru.drill.business import Business, Change
 from naru.drill.stage import Stage, workload_on
 from naru.drill.strike import Struck, measure, wait_for_commits
@@ -65,12 +66,10 @@ class Before:
 
 def run(name: str, promise: Promise, stage: Stage) -> DrillVerdict:
     """Delete by mistake while clients work, and bring exactly that back."""
-    backups = Backups(stage.spec, stage.ground, stage.service)
+    backups = backups_of(stage)
     beside = Beside(stage.spec, stage.ground, stage.service, backups)
     owner = stage.service.writer()
     _prepare(owner, stage.spec.service.user)
-    if not any(one.whole for one in backups.catalogue()):
-        backups.take(observer=stage.observer)
     try:
         with workload_on(stage, name, _BUSINESS) as workload, stage.lead_watch() as leads:
             scene = stage.scene(workload, leads)

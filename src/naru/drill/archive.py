@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psycopg
+
 from naru.backup import Backups, Beside, Target, target_of
 from naru.drill.nodes import another_leads
 from naru.drill.stage import Stage
-from naru.drill.strike import Struck, has_returned, wait_for_commits
+from naru.drill.strike import AFTER_COMMITS, Struck, has_returned, wait_for_commits
 from naru.drill.workload import Workload
 from naru.errors import DeadlineError, NaruError, RefusedError
 from naru.ground import open_ground, processes_of
@@ -44,15 +46,27 @@ _MAKE_MARKS = """
 DROP TABLE IF EXISTS naru_drill_marks;
 CREATE TABLE naru_drill_marks (n int PRIMARY KEY);
 """
+_INSERT_MARK = "INSERT INTO naru_drill_marks VALUES (%s) ON CONFLICT DO NOTHING"
 _DROP_MARKS = "DROP TABLE naru_drill_marks"
 
 
 def backups_of(stage: Stage) -> Backups:
-    """The backup host, with at least one backup that is whole."""
+    """The backup host, with a backup that this moment can be restored from."""
     backups = Backups(stage.spec, stage.ground, stage.service)
-    if not any(one.whole for one in backups.catalogue()):
-        backups.take(observer=stage.observer)
+    if not leads_to_now(backups):
+        # After a gap the schedule takes one by itself, and there is one at a time.
+        with contextlib.suppress(NaruError):
+            backups.take(observer=stage.observer)
+        wait_until(lambda: leads_to_now(backups), "a backup that leads to now", _PATIENCE)
     return backups
+
+
+def leads_to_now(backups: Backups) -> bool:
+    """Whether this moment can be restored from what is on the backup host."""
+    with contextlib.suppress(NaruError, OSError):
+        backups.plan(target_of(latest=True))
+        return True
+    return False
 
 
 def fill_archive(stage: Stage, primary: Member) -> Struck:
@@ -76,7 +90,8 @@ def fill_archive(stage: Stage, primary: Member) -> Struck:
             return bool(fetch_one(connection, _SLOT, [BACKUP_SLOT])[0] == "lost")
 
         with contextlib.suppress(DeadlineError):
-            wait_until(given_up, "the slot to be given up", 20, every=1)
+            # What summarizes WAL for incremental backups keeps it until it has read it.
+            wait_until(given_up, "the slot to be given up", _PATIENCE, every=1)
         state, _ = fetch_one(connection, _SLOT, [BACKUP_SLOT])
         size = int(fetch_value(connection, "SELECT sum(size) FROM pg_ls_waldir()"))
     gap = backups.gap()
@@ -115,7 +130,7 @@ def _limit_slots(stage: Stage, primary: Member) -> None:
 
 def _arrives(backups: Backups) -> bool:
     with contextlib.suppress(NaruError, OSError):
-        return backups.gap().closed
+        return backups.gap().closed and leads_to_now(backups)
     return False
 
 
@@ -186,7 +201,7 @@ def _restored_ledger(
     return found, plan.backup.id
 
 
-def across_timelines(stage: Stage, primary: Member) -> Struck:
+def across_timelines(stage: Stage, primary: Member, workload: Workload) -> Struck:
     """A failover, rows before and after it, and a restore to a moment after it."""
     backups, owner = backups_of(stage), stage.service.writer()
     with connect(owner, purpose="drill") as connection:
@@ -197,7 +212,8 @@ def across_timelines(stage: Stage, primary: Member) -> Struck:
     leads = another_leads(stage, primary.name)
     wait_until(leads, "another primary", _PATIENCE)
     wait_until(lambda: _can_mark(owner), "writes to work", _PATIENCE)
-    again_at = time.time() + 1
+    wait_for_commits(workload, AFTER_COMMITS, _PATIENCE)
+    again_at = time.time()
     position = _mark(owner, 42, 60)
     _mark(owner, 61, 80)
     began = time.monotonic()
@@ -223,12 +239,14 @@ def _mark(owner: Dsn, first: int, last: int) -> str:
     """Commit a row for each number; the position when the last one was."""
     with connect(owner, purpose="drill") as connection:
         for number in range(first, last + 1):
-            connection.execute("INSERT INTO naru_drill_marks VALUES (%s)", [number])
+            # One whose answer was lost may be there already.
+            connection.execute(_INSERT_MARK, [number])
         return str(fetch_value(connection, "SELECT pg_current_wal_lsn()::text"))
 
 
 def _can_mark(owner: Dsn) -> bool:
-    with contextlib.suppress(NaruError):
+    # A member that is being promoted is led to already, and still takes no writes.
+    with contextlib.suppress(NaruError, psycopg.Error):
         _mark(owner, 41, 41)
         return True
     return False

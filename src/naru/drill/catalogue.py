@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from naru.drill import (
     accident,
     archive,
+    certificates,
     clocks,
     consumer,
     crash,
@@ -291,7 +292,10 @@ _BACKUPS = (
             errors=0,
             stall=5.0,
             failover=False,
-            also=("WAL kept for it is bounded, and the check tells of it", "WAL arrives again"),
+            also=(
+                "WAL kept for it is bounded, and the check tells of it",
+                "WAL arrives again, and a new full backup is taken",
+            ),
         ),
         struck_by(archive.fill_archive),
         (18,),
@@ -311,7 +315,7 @@ _BACKUPS = (
         "restore-across-failover",
         "the primary killed, then a restore to a moment after the failover",
         Promise(seconds=5.0, failover=True, also=("exactly the rows of that moment",)),
-        struck_by(archive.across_timelines),
+        struck_with(archive.across_timelines),
         (27,),
         seconds=50,
         needs=(BACKUPS,),
@@ -387,9 +391,35 @@ _DISKS = (
     ),
 )
 
+_CERTIFICATES = (
+    Drill(
+        "certificates-due",
+        "every certificate has three days left, and all are renewed",
+        Promise(
+            errors=0,
+            stall=2.0,
+            failover=False,
+            also=("status and doctor warn before", "new clients are let in all the time"),
+        ),
+        struck_by(certificates.renew_due),
+        (31,),
+        seconds=20,
+    ),
+    Drill(
+        "certificates-expired",
+        "every certificate expires, and 8 s later all are renewed",
+        Promise(
+            resumed=10.0,
+            also=("clients that check are refused, with the reason", "the doctor tells of it"),
+        ),
+        struck_by(certificates.let_expire),
+        seconds=45,
+    ),
+)
+
 _ALL = (
     *_CRASHES, *_NODES, *_STANDBYS, *_PLANNED, *_DATA, *_BACKUPS, *_DAMAGE, *_DISKS,
-    *_PARTITIONS, *_ELECTION,
+    *_CERTIFICATES, *_PARTITIONS, *_ELECTION,
 )  # fmt: skip
 DRILLS: Mapping[str, Drill] = {drill.name: drill for drill in _ALL}
 

@@ -8,16 +8,7 @@ from pathlib import Path
 from naru.ground import Ground
 from naru.service.layout import Layout, Node
 from naru.service.parts import program_of
-from naru.system import write_atomically
-
-_LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaketimeMT.so.1",
-              "/usr/lib64/faketime/libfaketimeMT.so.1")  # fmt: skip
-
-
-def library() -> Path | None:
-    """libfaketime for programs with threads, where it is installed."""
-    found = (one for pattern in _LIBRARIES for one in sorted(Path("/").glob(pattern[1:])))
-    return next(found, None)
+from naru.system import find_faketime, write_atomically
 
 
 def put_off(ground: Ground, layout: Layout, member: str) -> None:
@@ -26,7 +17,7 @@ def put_off(ground: Ground, layout: Layout, member: str) -> None:
     _write(ground, path, 0)
     # Durations are measured by a clock that no jump changes, as on any host.
     env = {
-        "LD_PRELOAD": str(library()),
+        "LD_PRELOAD": str(find_faketime()),
         "FAKETIME_TIMESTAMP_FILE": str(path),
         "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -15,8 +15,9 @@ from naru.backup import Backups, Beside
 from naru.drill import clock, deaf
 from naru.drill.disk import SmallDisk
 from naru.errors import ServerError, UnreachableError
-from naru.ground import processes_of
+from naru.ground import Reloadable, processes_of, show_new_certificates
 from naru.postgres import connect
+from naru.service import Service, Standalone, beside_spec
 from naru.system import wait_until
 
 if TYPE_CHECKING:
@@ -95,6 +96,22 @@ def set_clock_right(stage: Stage, member: str) -> None:
     clock.put_right(stage.ground, stage.service.layout, member)
 
 
+def show_certificates(stage: Stage) -> None:
+    """Have every server show the certificate that is on disk; no session ends."""
+    spec, ground, service = stage.spec, stage.ground, stage.service
+    restored = Beside(spec, ground, service, Backups(spec, ground, service))
+    parts: list[Reloadable] = [Standalone(spec, ground), service, stage.pool, restored]
+    if (other := beside_spec(spec, ground.folder)) is not None:
+        parts.append(Service(other, ground))
+    show_new_certificates(ground.certificates, parts)
+
+
+def renew_certificates(stage: Stage) -> None:
+    """Issue what is due anew, and have it shown."""
+    stage.ground.certificates.ensure()
+    show_certificates(stage)
+
+
 _CURES: Mapping[str, Callable[..., None]] = {
     "frozen": thaw,
     "away": start,
@@ -106,6 +123,7 @@ _CURES: Mapping[str, Callable[..., None]] = {
     "damaged": rebuild,
     "disk": take_disk_off,
     "clock": set_clock_right,
+    "certificates": renew_certificates,
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from naru.drill.mend import heal_leftovers
@@ -53,11 +54,13 @@ class Drill:
         """
         if missing := self.missing(stage):
             raise RefusedError(f"drill {self.name} needs {missing}", remedy="see `naru drill list`")
+        began = time.monotonic()
         heal_leftovers(stage)
         try:
-            return self.act(self.name, self.promised, stage)
+            verdict = self.act(self.name, self.promised, stage)
         finally:
             stage.wounds.heal()
+        return replace(verdict, took_seconds=round(time.monotonic() - began, 1))
 
     def to_json(self) -> dict[str, Any]:
         """The stable document of `naru drill list --json`."""

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from naru.drill import clock, deaf
+from naru.drill import deaf
 from naru.drill.stage import Stage
+from naru.system import find_faketime
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,4 @@ THREE_ETCD = Need(
 THREE_MEMBERS = Need(
     "three members (service.members)", lambda stage: len(stage.service.layout.nodes) >= 3
 )
-FAKETIME = Need("libfaketime (Debian's faketime)", lambda _: clock.library() is not None)
+FAKETIME = Need("libfaketime (apt-get install libfaketime)", lambda _: find_faketime() is not None)

@@ -138,6 +138,8 @@ class DrillVerdict:
     """For how long two answered so at once. Only one of them can have acknowledged anything."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Figures of this drill alone."""
+    took_seconds: float | None = None
+    """The whole drill, with what it prepares and clears away."""
 
     def to_json(self) -> dict[str, Any]:
         """The stable document of `naru drill run --json`."""

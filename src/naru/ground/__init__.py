@@ -35,7 +35,7 @@ from naru.ground.model import Ground, GroundStatus, HostStatus, PortStatus, Prog
 from naru.ground.processes import MARK as ENVIRONMENT_MARK
 from naru.ground.processes import clear_stale_pid_file, processes_of
 from naru.ground.secrets import Secrets
-from naru.ground.shown import outdated
+from naru.ground.shown import Reloadable, outdated, show_new_certificates
 
 __all__ = [
     "CLIENT_CERTIFICATE",
@@ -59,6 +59,7 @@ __all__ = [
     "PortStatus",
     "Program",
     "ProgramStatus",
+    "Reloadable",
     "Secrets",
     "admission",
     "clear_stale_pid_file",
@@ -70,6 +71,7 @@ __all__ = [
     "outside",
     "processes_of",
     "restored_hosts",
+    "show_new_certificates",
     "state_folder",
     "worst_of",
 ]

@@ -67,7 +67,8 @@ def worst_of(certificates: Sequence[Certificate]) -> str | None:
         return None
     many = sum(one.state != "ok" for one in certificates)
     more = f", and {many - 1} more are due" if many > 1 else ""
-    when = "has expired" if first.state == "expired" else f"ends in {first.days_left} days"
+    left = f"in {first.days_left} days" if first.days_left else "within a day"
+    when = "has expired" if first.state == "expired" else f"ends {left}"
     return f"the certificate of {first.name} {when}{more}"
 
 

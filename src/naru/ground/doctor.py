@@ -17,7 +17,7 @@ from typing import Any
 from naru.errors import MissingToolError, NaruError
 from naru.ground.certificates import Certificate, worst_of
 from naru.postgres import Installation, find_installations
-from naru.system import Account, find_program, run, server_account
+from naru.system import Account, find_faketime, find_program, run, server_account
 from naru.system.programs import PACKAGES, remedy_for
 from naru.system.units import human_bytes
 
@@ -31,6 +31,7 @@ REQUIRED = ("etcd", "haproxy", "pgbouncer", "patroni", "supervisord")
 OPTIONAL = {
     "barman": "only backups need it",
     "rsync": "only restoring from backups needs it",
+    "libfaketime": "only the drill clock-jump needs it: apt-get install libfaketime",
     "chromium": "only the test that looks at the report in a browser needs it",
 }
 
@@ -241,6 +242,8 @@ def _enough(name: str, free: int, least: int, remedy: str) -> Finding:
 
 
 def _program(name: str) -> ProgramFacts:
+    if name == "libfaketime":
+        return ProgramFacts(name, find_faketime(), None)
     path = find_program(name)
     return ProgramFacts(name, path, _version(name, path) if path else None)
 

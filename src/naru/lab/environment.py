@@ -9,7 +9,15 @@ from pathlib import Path
 
 from naru.backup import Backups, Beside, InPlace
 from naru.errors import NaruError, UsageError
-from naru.ground import Ground, OpenSession, hosts_of, member_hosts, open_ground
+from naru.ground import (
+    Ground,
+    OpenSession,
+    Reloadable,
+    hosts_of,
+    member_hosts,
+    open_ground,
+    show_new_certificates,
+)
 from naru.lab import maintenance
 from naru.lab.admitting import Door, end_outsiders, open_sessions, outsiders, told
 from naru.lab.applying import (
@@ -21,7 +29,7 @@ from naru.lab.applying import (
 from naru.lab.creativity import APPLICATION
 from naru.lab.maintenance import place_maintenance
 from naru.lab.noting import issues_noted, migrations_under_way, note, note_changes
-from naru.lab.securing import Reloadable, pass_to_tls, show_new_certificates
+from naru.lab.securing import pass_to_tls
 from naru.postgres import Dsn
 from naru.service import (
     AppliedFile,

@@ -1,26 +1,16 @@
-"""TLS of a whole environment: how an old one passes over, and new certificates come into use."""
+"""How an environment that was made without TLS passes over to it."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from typing import Protocol
 
 from naru.errors import DeadlineError
-from naru.ground import Certificate, Certificates, Place, outdated
 from naru.service import Service
-from naru.system import Observer, wait_until
+from naru.system import Observer
 from naru.traffic import Pool
 
 PAUSE_SECONDS = 5.0
 PASSING_SECONDS = 300.0
-SHOWN_SECONDS = 30.0
-
-
-class Reloadable(Protocol):
-    """What reads its certificates anew when told, and keeps its sessions."""
-
-    def reload(self) -> None: ...
 
 
 def pass_to_tls(service: Service, pool: Pool, observer: Observer) -> None:
@@ -35,27 +25,3 @@ def pass_to_tls(service: Service, pool: Pool, observer: Observer) -> None:
             hold.pause()
         service.up(observer)
         pool.up()
-
-
-def show_new_certificates(certificates: Certificates, parts: Iterable[Reloadable]) -> None:
-    """Have every server that runs show the certificate that is on disk; no session ends.
-
-    Raises DeadlineError naming who does not.
-    """
-    on_disk = certificates.list()
-    if not outdated(on_disk):
-        return
-    for part in parts:
-        part.reload()
-    late: tuple[tuple[Certificate, Place], ...] = ()
-
-    def all_shown() -> bool:
-        nonlocal late
-        late = outdated(on_disk)
-        return not late
-
-    try:
-        wait_until(all_shown, "every server to show its new certificate", SHOWN_SECONDS)
-    except DeadlineError as error:
-        names = ", ".join(f"{one.name}:{place.port}" for one, place in late)
-        raise DeadlineError(f"{error.message}: {names} do not") from None

@@ -30,6 +30,7 @@ from naru.postgres.parameters import (
 )
 from naru.postgres.passwords import generate_password, scram_secret
 from naru.postgres.server import LocalServer, initialise, server_command, write_settings
+from naru.postgres.trust import ask_for_tls
 from naru.postgres.vigil import Vigil
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Lsn",
     "Parameter",
     "Vigil",
+    "ask_for_tls",
     "connect",
     "describe_parameters",
     "explain",

@@ -18,6 +18,7 @@ from naru.errors import (
     UnreachableError,
 )
 from naru.postgres.dsn import Dsn
+from naru.postgres.trust import why_distrusted
 from naru.postgres.vigil import Vigil, WatchedConnection
 
 Connection: TypeAlias = WatchedConnection
@@ -166,10 +167,16 @@ _TRUST = (
     "give the certificate of its authority as sslrootcert (`naru service certificates --export`"
     " writes an environment's), and connect by a name or address that its certificate has"
 )
+_DISTRUSTED = "certificate verify failed"
+_EXPIRED = (
+    "renew that server's certificate (`naru service certificates --renew` does so for all of an"
+    " environment; clients notice nothing)"
+)
 _BY_TLS = {
     "no encryption": _ENCRYPT,
     "ssl required": _ENCRYPT,
-    "certificate verify failed": _TRUST,
+    "has expired": _EXPIRED,
+    _DISTRUSTED: _TRUST,
     "does not match host": _TRUST,
     "root certificate file": _TRUST,
 }
@@ -177,6 +184,8 @@ _BY_TLS = {
 
 
 def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
+    if said.endswith(_DISTRUSTED) and (why := why_distrusted(dsn)) is not None:
+        said = f"{said}: {why}"
     lower = said.lower()
     if "gone silent" in lower:
         return UnreachableError(

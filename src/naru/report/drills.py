@@ -109,9 +109,10 @@ def _body(
     series = [_Series(n, [one for one in verdicts if one["drill"] == n]) for n in names]
     broken = [one for one in verdicts if not one["kept"]]
     led = [one for one in verdicts if one.get("leads")]
+    told = [one for one in verdicts if one.get("details")]
     return [
         tag("header", tag("h1", title), tag("p", _when(verdicts), class_="when")),
-        _verdict(verdicts, broken),
+        _verdict(verdicts, broken, left_out),
         tag("div", *map(draw, _tiles(verdicts)), class_="tiles"),
         tag(
             "section", tag("h2", "Drill by drill"), tag("p", _METHOD, class_="lead"),
@@ -119,7 +120,8 @@ def _body(
         ),
         *([tag("section", tag("h2", "What broke"), *map(_what_broke, broken))] if broken else []),
         *([tag("section", tag("h2", "Who led"), _LEADS, *map(_who_led, led))] if led else []),
-        *([tag("section", tag("h2", "Left out"), *map(_left_out, left_out.items()))]
+        *([tag("section", tag("h2", "Besides"), *map(_besides, told))] if told else []),
+        *([tag("section", tag("h2", "Not run"), *map(_left_out, left_out.items()))]
           if left_out else []),
         tag("footer", f"Naru {naru.__version__}. The same figures for programs: drills.json."),
     ]  # fmt: skip
@@ -130,12 +132,20 @@ def _when(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return f"{iso(min(struck))} to {iso(max(struck))}" if struck else "nothing was struck"
 
 
-def _verdict(verdicts: Sequence[Any], broken: Sequence[Any]) -> Markup:
-    word, sentence = "passed", f"All {len(verdicts)} promises held."
+def _verdict(
+    verdicts: Sequence[Mapping[str, Any]], broken: Sequence[Any], left_out: Mapping[str, str]
+) -> Markup:
+    took = _Series("", verdicts).total("took_seconds")
+    within = f", in {human_seconds(took)}" if took else ""
+    word, sentence = "passed", f"All {len(verdicts)} promises held{within}."
     if broken:
-        word, sentence = "failed", f"{len(broken)} of {len(verdicts)} promises broke."
+        word, sentence = "failed", f"{len(broken)} of {len(verdicts)} promises broke{within}."
+    if not verdicts:
+        word, sentence = "failed", "Nothing was shown."
+    if left_out:
+        sentence += f" Not run: {', '.join(left_out)}."
     return tag(
-        "div", tag("p", "✗ Failed" if broken else "✓ Passed", class_="word"),
+        "div", tag("p", "✓ Passed" if word == "passed" else "✗ Failed", class_="word"),
         tag("p", sentence, class_="sentence"), class_=f"verdict {word}",
     )  # fmt: skip
 
@@ -233,6 +243,20 @@ def _who_led(one: Mapping[str, Any]) -> Markup:
     both = one.get("two_primaries_seconds")
     twice = f" (two answered as primary for {both:g} s)" if both else ""
     return tag("div", tag("dt", one["drill"]), tag("dd", "; ".join(spans) + twice), class_="fact")
+
+
+def _besides(one: Mapping[str, Any]) -> Markup:
+    """What this drill alone measured."""
+    found = [f"{key.replace('_', ' ')}: {_said(value)}" for key, value in one["details"].items()]
+    return tag("div", tag("dt", one["drill"]), tag("dd", "; ".join(found)), class_="fact")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_said(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_said, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _left_out(one: tuple[str, str]) -> Markup:

@@ -11,7 +11,7 @@ from naru.system.files import give_to, private_folder, write_atomically
 from naru.system.locks import is_locked, locked
 from naru.system.observer import SILENT, Observer, WorkloadObserver, step
 from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
-from naru.system.programs import find_program, need_program
+from naru.system.programs import find_faketime, find_program, need_program
 from naru.system.waiting import Deadline, wait_until
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Observer",
     "WorkloadObserver",
     "arguments_of",
+    "find_faketime",
     "find_program",
     "give_to",
     "is_alive",

@@ -15,12 +15,16 @@ PACKAGES = {
     "haproxy": "haproxy",
     "pgbouncer": "pgbouncer",
     "rsync": "rsync",
+    "libfaketime": "libfaketime",
     "chromium": "chromium",
 }
 """Debian's package for each program that does not come with Naru itself."""
 
 _REMEDIES = {"barman": "make setup, or an environment of its own: pipx install barman"}
 """How to get what comes neither with Naru itself nor from Debian."""
+
+_FAKETIME = ("usr/lib/*/faketime/libfaketimeMT.so.1", "usr/lib/faketime/libfaketimeMT.so.1",
+             "usr/lib64/faketime/libfaketimeMT.so.1")  # fmt: skip
 
 # An ordinary user's PATH often lacks these.
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -41,6 +45,12 @@ def need_program(name: str) -> Path:
         remedy = f"apt-get install {package}" if package else remedy_for(name)
         raise MissingToolError(f"{name} is not installed", remedy=f"{remedy}; see `naru doctor`")
     return found
+
+
+def find_faketime() -> Path | None:
+    """libfaketime for programs with threads, which gives a process a clock of its own."""
+    found = (one for pattern in _FAKETIME for one in sorted(Path("/").glob(pattern)))
+    return next(found, None)
 
 
 def remedy_for(name: str) -> str:
