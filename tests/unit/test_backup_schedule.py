@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from naru.backup.schedule_program import RETRY_SECONDS, Notes, Schedule, obsolete
+from naru.backup.schedule_program import REFUSED_SECONDS, RETRY_SECONDS, Notes, Schedule, obsolete
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -52,6 +52,12 @@ def test_after_a_failure_some_minutes_pass() -> None:
     notes = Notes(full=at(10, 3), latest=at(10, 3), failed=at(11, 3))
     assert DAILY.due(at(11, 3) + RETRY_SECONDS - 1, notes) is None
     assert DAILY.due(at(11, 3) + RETRY_SECONDS, notes) == "full"
+
+
+def test_one_that_did_not_even_begin_is_tried_again_soon() -> None:
+    notes = Notes(full=at(10, 3), latest=at(10, 3), failed=at(11, 3), refused=True)
+    assert DAILY.due(at(11, 3) + REFUSED_SECONDS - 1, notes) is None
+    assert DAILY.due(at(11, 3) + REFUSED_SECONDS, notes) == "full"
 
 
 def test_what_breaks_the_chain_asks_for_a_full_one_at_any_hour() -> None:

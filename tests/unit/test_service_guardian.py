@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from naru.service.onhost.judging import (
 from naru.service.onhost.keeping import Renewal
 from naru.service.onhost.lease import Lease, LeaseFile, verdict
 from naru.service.onhost.member import BriskTime
+from naru.service.onhost.steady import MEASURING, measure_steadily
 
 LEADER = Facts(
     patroni="working",
@@ -154,9 +157,23 @@ def test_a_renewal_counts_from_its_beginning_and_only_if_it_succeeded() -> None:
     assert seen == [0, 0]
 
 
+def test_the_lease_is_measured_by_a_time_of_day_that_does_not_jump_with_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    modules = [importlib.import_module(name) for name in MEASURING]
+    for module in modules:
+        monkeypatch.setattr(module, "time", vars(module)["time"])
+    now = time.time()
+    measure_steadily()
+    monkeypatch.setattr(time, "time", lambda: now - 600)
+    clocks = [vars(module)["time"] for module in modules] + [BriskTime()]
+    assert all(now - 1 < clock.time() < now + 10 for clock in clocks)
+    assert clocks[0].monotonic() == pytest.approx(time.monotonic(), abs=1)
+
+
 def test_only_the_courtesies_are_shortened() -> None:
-    time = BriskTime()
+    brisk = BriskTime()
     began = time.monotonic()
-    time.sleep(1)
+    brisk.sleep(1)
     assert time.monotonic() - began < 0.9
-    time.sleep(0.05)
+    brisk.sleep(0.05)

@@ -22,6 +22,12 @@ from typing import Any
 
 TICK_SECONDS = 2.0
 RETRY_SECONDS = 300.0
+REFUSED_SECONDS = 15.0
+"""After a backup that did not even begin: WAL may just be about to arrive again."""
+
+_REFUSED = "Impossible to start the backup"
+"""What Barman says before it has copied anything, when one of its checks fails."""
+
 _BACKUP_SECONDS = 24 * 3600
 _CALL_SECONDS = 600
 
@@ -47,7 +53,8 @@ class Schedule:
         The first one is due at once, so that there is a way back from the beginning. After
         one that failed some minutes pass before the next try.
         """
-        if notes.failed is not None and now - notes.failed < RETRY_SECONDS:
+        pause = REFUSED_SECONDS if notes.refused else RETRY_SECONDS
+        if notes.failed is not None and now - notes.failed < pause:
             return None
         if notes.full is None or notes.wanted:
             return "full"
@@ -74,6 +81,8 @@ class Notes:
     """Something happened after which only a new full backup leads on."""
     trouble: str | None = None
     """Why the last one failed; None when it did not."""
+    refused: bool = False
+    """Whether that one did not even begin."""
 
 
 class Keeper:
@@ -127,9 +136,10 @@ class Keeper:
             done = self._backup("full")
         if done.returncode == 0:
             self._wanted.unlink(missing_ok=True)
-            self._note(failed=None, trouble=None)
+            self._note(failed=None, trouble=None, refused=False)
         else:
-            self._note(failed=begun, trouble=(done.stdout + done.stderr).strip()[-1000:])
+            said = (done.stdout + done.stderr).strip()
+            self._note(failed=begun, trouble=said[-1000:], refused=_REFUSED in said)
 
     def _backup(self, kind: str) -> subprocess.CompletedProcess[str]:
         more = ["--incremental", "latest"] if kind == "incremental" else []
@@ -151,6 +161,7 @@ class Keeper:
             latest=max((at for at, _ in begun), default=None),
             failed=kept.get("failed"),
             trouble=kept.get("trouble"),
+            refused=kept.get("refused", False),
             wanted=self._wanted.exists(),
         )
 

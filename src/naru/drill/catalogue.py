@@ -373,11 +373,11 @@ _DISKS = (
     ),
     Drill(
         "clock-jump",
-        "the primary's clock jumps ten minutes forward, and then ten minutes behind",
+        "the primary's clock jumps ten minutes forward, and then ten minutes behind, for 26 s each",
         Promise(errors=0, stall=2.0, failover=False),
         clocks.RUN,
         (20,),
-        seconds=70,
+        seconds=105,
         needs=(FAKETIME, THREE_MEMBERS),
     ),
     Drill(

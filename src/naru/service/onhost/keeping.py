@@ -119,6 +119,7 @@ class ProcessWatchdog:
             [sys.executable, "-E", "-S", _script(), *self._words],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            env=_without_preloads(),
         )
 
     def _looks(self) -> bool:
@@ -141,6 +142,12 @@ class ProcessWatchdog:
 
 def _script() -> str:
     return str(Path(sys.argv[0]).with_name("watchdog.py"))
+
+
+def _without_preloads() -> dict[str, str]:
+    """Our environment, without what is put between a member's programs and the machine: the
+    watchdog measures by the machine itself."""
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
 def _is_watchdog(pid: int, words: tuple[str, ...]) -> bool:

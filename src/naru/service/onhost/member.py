@@ -11,7 +11,8 @@ also the backup host, which cannot take over. Here they wait for members alone.
 A member speaks from its own address, as it does on a host of its own: so a listener can tell
 members apart.
 
-Patroni keeps a watchdog of ours: see `keeping`.
+Patroni keeps a watchdog of ours: see `keeping`. Its durations do not jump with the clock: see
+`steady`.
 """
 
 from __future__ import annotations
@@ -26,16 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from .keeping import keep_watchdogs
+from .steady import SteadyTime, measure_steadily
 
 COURTESY = {1: 0.1, 2: 0.2}
 """Seconds that Patroni sleeps, and what becomes of them. Other lengths stay."""
 
 
-class BriskTime:
-    """The module `time` with shorter courtesies."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
+class BriskTime(SteadyTime):
+    """The module `time` with shorter courtesies, and steady as all of Patroni's."""
 
     @staticmethod
     def sleep(seconds: float) -> None:
@@ -113,6 +112,7 @@ def main() -> None:
     ha: Any = importlib.import_module("patroni.ha")
     postgresql.STOP_POLLING_INTERVAL = 0.1
     ha.time = BriskTime()
+    measure_steadily()
     wait_for_members_alone(Members(Path(sys.argv[1])))
     keep_watchdogs()
     importlib.import_module("patroni.__main__").main()
