@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import importlib
+import os
 import shlex
+import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +17,7 @@ from naru.errors import UsageError
 from naru.ground import Program
 from naru.ground.folder import socket_path, state_folder
 from naru.ground.supervisor import render_program, render_supervisord
+from naru.ground.supervisor_program import woken
 from naru.system import server_account
 
 KEEPER = ("/bin/keep", "a log")
@@ -70,3 +76,23 @@ def test_two_spec_files_have_two_state_folders(tmp_path: Path) -> None:
     one, two = tmp_path / "a" / "naru.toml", tmp_path / "b" / "naru.toml"
     assert state_folder(one) != state_folder(two)
     assert state_folder(one) == state_folder(one)
+
+
+@pytest.mark.timeout(60)
+def test_a_supervisor_that_waits_hears_at_once_that_a_program_has_ended() -> None:
+    found: Any = importlib.import_module("supervisor.poller").PollPoller(None)
+    wait = woken(type(found).poll)
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    reader, writer = os.pipe()
+    try:
+        assert wait(found, 0) == ([], [])
+        found.register_readable(reader)
+        with subprocess.Popen(["/bin/true"]):
+            assert wait(found, 600) == ([], [])
+        os.write(writer, b"x")
+        assert wait(found, 600) == ([reader], [])
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, before)
+        for one in (reader, writer, found.waker):
+            os.close(one)

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from naru.ground import keep_program, log_program, processes
+from naru.ground import keep_program, log_program, processes, supervisor_program
 from naru.ground.model import Program
 from naru.system import Account, arguments_of, is_alive, wait_until, write_atomically
 
@@ -33,7 +33,11 @@ class Living:
 
     def install(self) -> None:
         """Put in place what programs are started by."""
-        for path, module in ((self._keep, keep_program), (self._logs, log_program)):
+        for path, module in (
+            (self._keep, keep_program),
+            (self._logs, log_program),
+            (self.supervisor, supervisor_program),
+        ):
             source = inspect.getsource(module)
             if not path.exists() or path.read_text() != source:
                 write_atomically(path, source, mode=0o600, owner=self._account)
@@ -56,6 +60,11 @@ class Living:
     @property
     def _logs(self) -> Path:
         return self._folder / "programs" / "logs.py"
+
+    @property
+    def supervisor(self) -> Path:
+        """The supervisor's script."""
+        return self._folder / "programs" / "supervise.py"
 
     # Who runs
 
@@ -94,10 +103,12 @@ class Living:
 
     def end_supervisors(self) -> None:
         """Kill supervisors that do not answer. Their programs go on."""
+        # One that runs as a module was started by an earlier naru.
+        known = {str(self.supervisor), "supervisor.supervisord"}
         found = [
             pid
             for pid in processes.processes_of(self._folder)
-            if "supervisor.supervisord" in arguments_of(pid)
+            if known.intersection(arguments_of(pid))
         ]
         for pid in found:
             with contextlib.suppress(ProcessLookupError):

@@ -212,7 +212,7 @@ class Loopback:
                 "/usr/bin/env", "-i", f"{processes.MARK}={self.folder}", f"HOME={self.folder}",
                 f"PATH={Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
                 "LANG=C.UTF-8", "PYTHONUNBUFFERED=1",
-                sys.executable, "-m", "supervisor.supervisord", "-c", config,
+                sys.executable, self._living.supervisor, "-c", config,
             ],
             seconds=START_SECONDS,
             account=self.account,

@@ -14,12 +14,15 @@ from typing import Any
 
 from naru.errors import ServerError, UnreachableError, UsageError
 from naru.ground.model import Program
+from naru.system import wait_until
 
 RPC_SECONDS = 10
 _LOG_BYTES = "10MB"
 _LOG_BACKUPS = 3
 # supervisor waits a second longer after each failed start: about three minutes in all.
 _START_RETRIES = 18
+
+_LIVING = {"starting", "running", "backoff", "stopping"}
 
 _BAD_NAME, _SPAWN_ERROR, _ALREADY_STARTED, _NOT_RUNNING = 10, 50, 60, 70
 
@@ -137,10 +140,18 @@ class Supervisor:
         self._call("supervisor.startProcess", name, False, forgive=(_ALREADY_STARTED, _SPAWN_ERROR))
 
     def stop(self, name: str, seconds: float) -> None:
-        """Stop and wait for the end. Harmless when it is not running."""
-        self._call(
-            "supervisor.stopProcess", name, True, forgive=(_NOT_RUNNING, _BAD_NAME), seconds=seconds
-        )
+        """Stop and wait for the end. Harmless when it is not running.
+
+        Raises DeadlineError when it has not ended after `seconds`.
+        """
+        # A supervisor that is asked to wait does so by looking all the time.
+        self._call("supervisor.stopProcess", name, False, forgive=(_NOT_RUNNING, _BAD_NAME))
+
+        def has_ended() -> bool:
+            found = self.programs().get(name)
+            return found is None or found.state not in _LIVING
+
+        wait_until(has_ended, f"{name} to end", seconds, every=0.05)
 
     def shut_down(self) -> None:
         """Ask it to stop all programs in order and to end itself; does not wait."""
@@ -151,10 +162,9 @@ class Supervisor:
         method: str,
         *values: Any,
         forgive: tuple[int, ...] = (),
-        seconds: float = RPC_SECONDS,
     ) -> Any:
         proxy = xmlrpc.client.ServerProxy(
-            "http://supervisor", transport=_UnixTransport(self.socket_file, seconds)
+            "http://supervisor", transport=_UnixTransport(self.socket_file, RPC_SECONDS)
         )
         try:
             return getattr(proxy, method)(*values)
