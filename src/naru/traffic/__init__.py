@@ -7,11 +7,16 @@ nothing of migrations.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from naru.traffic.hold import Hold
 from naru.traffic.pgbouncer import PgBouncer
-from naru.traffic.pool import Pool, find_pgbouncer
 from naru.traffic.pooler import Pooler, PoolerFacts, must_be_pausable
 from naru.traffic.probe import Look, Outage, Probe, Tally
+
+if TYPE_CHECKING:
+    from naru.traffic.pool import Pool, find_pgbouncer
 
 __all__ = [
     "Hold",
@@ -26,3 +31,11 @@ __all__ = [
     "find_pgbouncer",
     "must_be_pausable",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The environment's own pool, when it is asked for: with it come the service and the ground,
+    which nobody needs who migrates between two addresses."""
+    if name in {"Pool", "find_pgbouncer"}:
+        return getattr(importlib.import_module("naru.traffic.pool"), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")
