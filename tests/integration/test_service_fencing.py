@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from naru.postgres import connect, fetch_value
 from naru.service import GUARDIAN, Service
 from naru.spec import ServiceSpec, Spec
 from naru.system import wait_until
+from tests.servers import wipe
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +34,7 @@ def ground(server_folder: Path) -> Iterator[Loopback]:
         Service(SPEC, ground).up()
         yield ground
     finally:
-        ground.down(purge=True)
+        wipe(ground)
 
 
 def is_whole(service: Service) -> bool:
@@ -65,7 +65,7 @@ def freeze_patroni(ground: Loopback, service: Service) -> tuple[str, Witness]:
     wait_until(lambda: is_whole(service), "a whole service", WRITES_SECONDS)
     primary = service.primary().name
     witness = Witness((one.name, service.member(one.name, "postgres")) for one in service.members())
-    time.sleep(0.5)
+    wait_until(lambda: primary in witness.members, "the witness to see the primary", 30)
     ground.kill(primary, signal.SIGSTOP)
     return primary, witness
 
@@ -76,9 +76,8 @@ def another_leads(service: Service, before: str) -> bool:
 
 
 def judge(witness: Witness) -> None:
-    answers = witness.stop()
-    assert len({one.member for one in answers}) == 2, "the witness must have seen both"
-    assert stale_answers(answers) == []
+    wait_until(lambda: len(witness.members) == 2, "the witness to see both", 30)
+    assert stale_answers(witness.stop()) == []
 
 
 def test_a_member_whose_patroni_is_frozen_for_good_is_fenced_before_another_leads(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from naru.service.election import read_keys
 from naru.spec import Spec
 from naru.system import wait_until
 from naru.upgrade import Sides, Upgrade, begin, observe, plan_upgrade
+from tests.migration import wait_for_writes
 from tests.servers import whole_newest
 
 pytestmark = pytest.mark.integration
@@ -194,7 +194,7 @@ def test_for_good_one_cluster_is_left_and_no_client_had_an_error(scene: Scene) -
     guarded = json.loads((scene.folder / "conf" / "guardian.json").read_text())["members"]
     assert [one["name"] for one in guarded] == ["cedbserver6", "cedbserver7"]
     assert read_keys(Environment(scene.spec, scene.folder).service.layout)
-    time.sleep(1.5)  # what the workload was told is on its disk within a second
+    wait_for_writes(scene.workload)
     status = scene.workload.stop()
     assert status.failed == 0, status.reasons
     assert status.unknown == 0, status.reasons

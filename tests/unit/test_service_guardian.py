@@ -171,9 +171,11 @@ def test_the_lease_is_measured_by_a_time_of_day_that_does_not_jump_with_the_cloc
     assert clocks[0].monotonic() == pytest.approx(time.monotonic(), abs=1)
 
 
-def test_only_the_courtesies_are_shortened() -> None:
+def test_only_the_courtesies_are_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
     brisk = BriskTime()
-    began = time.monotonic()
-    brisk.sleep(1)
-    assert time.monotonic() - began < 0.9
-    brisk.sleep(0.05)
+    for seconds in (1, 2, 3, 0.05, 1.0):
+        brisk.sleep(seconds)
+    assert slept == [0.1, 0.2, 3, 0.05, 1.0]
+    assert brisk.monotonic is time.monotonic

@@ -39,6 +39,11 @@ class Witness:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def members(self) -> frozenset[str]:
+        """Who has answered as primary so far."""
+        return frozenset(one.member for one in list(self._answers))
+
     def stop(self) -> tuple[Answer, ...]:
         """What was seen, in the order of the asking. A session that hangs is left behind."""
         self._stopping.set()
