@@ -1,7 +1,7 @@
 """PostgreSQL servers that tests start themselves, on free ports, and take away again.
 
-A test run that died leaves its folder behind with the process ids; the next run ends
-those processes (only if they still serve that very folder) and removes it.
+Everything that a test run starts carries its folder in a variable. A run that died leaves that
+folder behind; the next run ends what still carries it, and removes it with what is mounted there.
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ from pathlib import Path
 
 import pytest
 
-from naru.ground.processes import end_all
+from naru.ground import Ground, state_folder
+from naru.ground.processes import end_all, end_these, name_of, processes_of
 from naru.postgres import LocalServer, find_installations, generate_password
 from naru.postgres.installation import Installation
-from naru.system import arguments_of, is_alive, private_folder, run, server_account
+from naru.system import is_alive, private_folder, run, server_account, wait_until
 
 SERVERS = Path(sys.prefix) / "servers"
 """Where scripts/servers puts those that only tests have."""
 
 HOME = Path(tempfile.gettempdir()) / f"naru-tests-{os.geteuid()}"
+
+MARK = "NARU_TEST_RUN"
+"""What a test run starts has its folder in this variable; the programs of a ground have not."""
+
+_REAP_SECONDS = 20
 
 LOGICAL = {
     "wal_level": "logical",
@@ -98,42 +104,74 @@ def whole_newest() -> Installation:
 
 
 def reap() -> None:
-    """End servers that a test run which died has left, and remove their folders."""
+    """End what test runs that died have left running, and remove their folders."""
     for session in HOME.glob("*") if HOME.exists() else ():
         owner = session.name.partition("-")[0]
         if owner.isdigit() and is_alive(int(owner)):
             continue
-        for pid_file in session.glob("*/postmaster.pid"):
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                pid = int(pid_file.read_text().split()[0])
-                if str(pid_file.parent) in arguments_of(pid):
-                    os.kill(pid, signal.SIGQUIT)
-        for ground in session.glob("*/ground.json"):
-            end_all(ground.parent.resolve(), 20)
-        _end_poolers(session)
-        shutil.rmtree(session, ignore_errors=True)
+        # Clients and commands first: they would meet servers that end.
+        clients = [one for one in _started_by(session) if name_of(one) != "postgres"]
+        end_these(clients, _REAP_SECONDS)
+        # Where commands ran in a folder of the run: for root their state is elsewhere.
+        homes = [session, *(state_folder(spec) for spec in session.glob("*/naru.toml"))]
+        for home in homes:
+            for ground in (*home.glob("ground.json"), *home.glob("*/ground.json")):
+                end_all(ground.parent.resolve(), _REAP_SECONDS)
+        end_these(list(_started_by(session)), _REAP_SECONDS)
+        _unmount(session)
+        for home in homes[::-1]:
+            shutil.rmtree(home, ignore_errors=True)
 
 
-def _end_poolers(session: Path) -> None:
-    """End PgBouncers whose configuration lies in `session`."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        words = arguments_of(int(entry.name))
-        if any(word.startswith(f"{session}/") and word.endswith(".ini") for word in words):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(entry.name), signal.SIGKILL)
+def _started_by(session: Path) -> Iterator[int]:
+    """The processes that carry a run's mark, and all that stand in its folder: PostgreSQL's
+    write over their environment."""
+    mark = f"{MARK}={session}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            inside = (process / "cwd").readlink().is_relative_to(session)
+            if inside or mark in (process / "environ").read_bytes().split(b"\0"):
+                yield int(process.name)
+
+
+def _unmount(session: Path) -> None:
+    """Take away the small disks of tests."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        where = line.split()[1]
+        if Path(where).is_relative_to(session):
+            run(["umount", "--lazy", where], seconds=_REAP_SECONDS, check=False)
 
 
 @contextlib.contextmanager
 def session_folder() -> Iterator[Path]:
-    """A folder that the servers' account can reach, named after this process, removed after."""
+    """A folder that the servers' account can reach, named after this process, removed after.
+
+    What is started meanwhile carries it.
+    """
     account = server_account()
     private_folder(HOME, mode=0o755)
     folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=HOME))
     private_folder(folder, mode=0o755, owner=account)
+    os.environ[MARK] = str(folder)
     try:
         yield folder
     finally:
+        del os.environ[MARK]
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def wipe(ground: Ground) -> None:
+    """Kill all of an environment at once and remove it, where no test is about its end."""
+
+    def is_gone() -> bool:
+        left = processes_of(ground.folder)
+        for one in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        return not left
+
+    wait_until(is_gone, f"what runs in {ground.folder} to be gone", 60)
+    ground.down(purge=True)
 
 
 def make_server(

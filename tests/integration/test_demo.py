@@ -15,20 +15,27 @@ from naru.ground import state_folder
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 SPEC = """
-[ground]
-network = "127.87.0.0/16"
-
 [source]
 scale = 0.05
 """
 
+PLAY = """
+import sys
+from naru.lab import demo
+demo.SETTLE_SECONDS = 0.5  # nobody looks at the page's curves at rest
+from naru.cli import main
+sys.argv = ["naru", "demo", "--json"]
+main()
+"""
+
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    folder = tmp_path_factory.mktemp("demo")
+def played(server_folder: Path) -> subprocess.CompletedProcess[str]:
+    folder = server_folder / "demo"
+    folder.mkdir()
     (folder / "naru.toml").write_text(SPEC)
     done = subprocess.run(
-        [sys.executable, "-m", "naru", "demo", "--json"],
+        [sys.executable, "-c", PLAY],
         cwd=folder, capture_output=True, text=True, timeout=400, check=False,
         env={**os.environ, "NO_COLOR": "1"},
     )  # fmt: skip

@@ -22,6 +22,7 @@ from naru.service.restart import settled
 from naru.spec import Spec
 from naru.system import wait_until
 from naru.traffic import Pool
+from tests.servers import wipe
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +39,7 @@ def stage(server_folder: Path) -> Iterator[Stage]:
         service.up()
         yield Stage(spec, ground, service, Pool(spec, ground))
     finally:
-        ground.down(purge=True)
+        wipe(ground)
 
 
 def settle(stage: Stage) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from naru.drill import Workload, WorkloadSettings, judge, prepare
-from naru.errors import NaruError, StoppedError
+from naru.errors import StoppedError
 from naru.journal import Journal
 from naru.lab.content import APPLICATION, fill
 from naru.lab.environment import Environment
@@ -28,6 +28,7 @@ from naru.migrate import (
 from naru.spec import Spec
 from naru.system import wait_until
 from tests.migration import found, wait_for_writes
+from tests.servers import wipe
 
 pytestmark = pytest.mark.integration
 
@@ -42,8 +43,7 @@ def environment(server_folder: Path) -> Iterator[Environment]:
         fill(made)
         yield made
     finally:
-        with contextlib.suppress(NaruError):
-            made.ground.down(purge=True)
+        wipe(made.ground)
 
 
 @contextlib.contextmanager

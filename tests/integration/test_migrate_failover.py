@@ -30,7 +30,9 @@ from naru.migrate.follow import catch_up
 from naru.postgres import connect, fetch_value
 from naru.spec import Spec
 from naru.system import wait_until
-from tests.migration import PASSWORDS, found
+from tests.lab import PASSWORDS
+from tests.migration import found
+from tests.servers import wipe
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
@@ -44,9 +46,7 @@ def environment(server_folder: Path) -> Iterator[Environment]:
         environment.up()
         yield environment
     finally:
-        with contextlib.suppress(NaruError):
-            environment.down()
-        environment.ground.down(purge=True)
+        wipe(environment.ground)
 
 
 def begun(environment: Environment, journal: Journal) -> Record:

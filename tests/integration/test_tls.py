@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import threading
@@ -23,6 +22,7 @@ from naru.postgres import Dsn, connect, fetch_all, fetch_value
 from naru.spec import ServiceSpec, Spec
 from naru.system import wait_until
 from tests.proxy import Proxy
+from tests.servers import wipe
 
 pytestmark = [
     pytest.mark.integration,
@@ -44,9 +44,7 @@ def environment(server_folder: Path) -> Iterator[Environment]:
         environment.up()
         yield environment
     finally:
-        with contextlib.suppress(NaruError):
-            environment.down()
-        environment.ground.down(purge=True)
+        wipe(environment.ground)
 
 
 def pool_dsn(environment: Environment) -> Dsn:
