@@ -13,6 +13,32 @@ from naru.ground import state_folder
 from naru.postgres import LocalServer
 from tests import servers
 
+LONGEST = (
+    "test_versions", "test_backup_whole", "test_demo", "test_migrate_resumed",
+    "test_service_changes", "test_verify_mutations", "test_service_fencing",
+    "test_migrate_killed", "test_upgrade", "test_migrate_privileges", "test_migrate_failover",
+    "test_migrate_whole", "test_failover_after_switch", "test_migrate_refusals",
+    "test_drill_planned", "test_migrate_trouble", "test_service_whole", "test_migrate_network",
+    "test_migrate_bounds", "test_tls", "test_migrate_dump", "test_drill_kill_primary",
+    "test_migrate_dump_trouble", "test_migrate_wire", "test_ground_conformance",
+    "test_verify_again", "test_migrate_schema", "test_migrate_restarts", "test_migrate_sessions",
+    "test_migrate_exotic", "test_verify_live",
+)  # fmt: skip
+"""Files to begin with, so that at the end no process is left alone with a long one. Those that
+mostly wait come between those that mostly work."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than there are cores: where services are started, tests mostly wait."""
+    return len(os.sched_getaffinity(0)) + 1
+
 
 @pytest.fixture(autouse=True)
 def usual_umask() -> None:
@@ -29,10 +55,13 @@ def server_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def no_state_left(tmp_path: Path) -> Iterator[None]:
-    """Takes away the state of commands that ran in the test's folder: as root it lies elsewhere."""
-    yield
-    shutil.rmtree(state_folder(tmp_path / "naru.toml"), ignore_errors=True)
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder for the test, whose commands find no state and leave none: for root it is elsewhere,
+    named after the folder, which an earlier run that died may have had too."""
+    state = state_folder(tmp_path / "naru.toml")
+    shutil.rmtree(state, ignore_errors=True)
+    yield tmp_path
+    shutil.rmtree(state, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +17,6 @@ from naru.drill import Workload, WorkloadSettings, prepare
 from naru.errors import DeadlineError, NaruError
 from naru.ground import state_folder
 from naru.journal import Journal, Run
-from naru.lab.creativity import create
 from naru.migrate import (
     Bounds,
     Limits,
@@ -32,25 +28,12 @@ from naru.migrate import (
     abort,
     begin_or_resume,
 )
-from naru.postgres import Connection, Dsn, LocalServer, connect, fetch_all, scram_secret
+from naru.postgres import Dsn, LocalServer, connect, fetch_all, scram_secret
 from naru.system import run, wait_until
 from naru.verify import Verdict
+from tests.commands import run_naru
+from tests.lab import PASSWORDS, SCALE, make_lab
 from tests.poolers import ADMIN, ADMIN_PASSWORD, TestPooler
-
-PASSWORDS = {"app_user": "an-app-Password.1", "web_user": "a-web-Password.1"}
-SCALE = 0.01
-
-_DRIVER = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from tests.migration import cutting, killing
-cutting({part_bytes!r})
-killing({where!r})
-from naru.cli import main
-sys.argv = ["naru", *{words!r}]
-main()
-"""
 
 
 @dataclass
@@ -112,18 +95,8 @@ class Case:
 
         With `part_bytes` the copy's parts are as small as that, instead of 128 MB.
         """
-        script = _DRIVER.format(
-            root=str(Path(__file__).parents[1]), where=where, words=list(words),
-            part_bytes=part_bytes,
-        )  # fmt: skip
-        return subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=self.folder,
-            env={**os.environ, **self.secrets()},
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
+        return run_naru(
+            words, cwd=self.folder, env=self.secrets(), where=where, part_bytes=part_bytes
         )
 
     def uris(self) -> list[str]:
@@ -208,10 +181,11 @@ def case(
     `fill` is given an empty database to fill; without it the lab's content is made.
     """
     made = Case(folder, old, new, database, programs=programs)
+    shutil.rmtree(made.state, ignore_errors=True)
     for server in (old, new):
         drop_database(server, database)
     if fill is None:
-        create(old.dsn(), database, scale=scale, seed=7, passwords=PASSWORDS)
+        make_lab(old, database, scale=scale)
     else:
         with connect(old.dsn(), purpose="test") as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
@@ -265,131 +239,6 @@ def wait_for_writes(workload: Workload, more: int = 50) -> None:
         wait_until(lambda: workload.status.acknowledged > before + more, "clients to write", 60)
     except DeadlineError as error:
         raise AssertionError(f"{error}; alive: {workload.pid}, {workload.status}") from error
-
-
-def killing(where: str) -> None:
-    """Arrange that this process is killed at `where`; called in a process of its own.
-
-    `step NAME` before a step, `slot` when the copy's slot is made, `schema` when rows can
-    come, `held` when the copy's snapshot is in other hands, `part N` when N parts of the
-    copy are done and one nearly, `index N` after N statements of the schema's build,
-    `pause NAME` before a step of the pause, `committed` when a switch is decided and clients
-    still wait. `postmaster PID` kills that server after some parts, `cut N` the copy's
-    sessions on the target in part N, and both let naru live.
-    """
-    kind, _, value = where.partition(" ")
-    if kind == "step":
-        _kill_at_step(value)
-    elif kind == "slot":
-        _kill_after("naru.migrate.channel", "create_slot_with_snapshot")
-    elif kind == "schema":
-        _kill_after("naru.migrate.schema", "pre_data")
-    elif kind == "held":
-        _kill_after("naru.migrate.keeper", "_must_be_ready")
-    elif kind == "part":
-        _at_part(int(value) + 1, lambda _: _die())
-    elif kind == "index":
-        _kill_at_index(int(value))
-    elif kind == "pause":
-        _kill_in_pause(value)
-    elif kind == "committed":
-        _kill_when_committed()
-    elif kind == "postmaster":
-        _at_part(12, lambda _: os.kill(int(value), 9))
-    elif kind == "cut":
-        _at_part(int(value), _cut_off)
-
-
-def cutting(part_bytes: int | None) -> None:
-    """Let parts of the copy be as small as that, and few tables too small for it."""
-    if part_bytes is not None:
-        from naru.migrate import parts
-
-        parts.PART_BYTES, parts.SMALL_BYTES = part_bytes, part_bytes // 4
-
-
-def _kill_after(module: str, name: str) -> None:
-    found = importlib.import_module(module)
-    function = getattr(found, name)
-
-    def dying(*args: object, **options: object) -> None:
-        function(*args, **options)
-        _die()
-
-    setattr(found, name, dying)
-
-
-def _die() -> None:
-    os.kill(os.getpid(), 9)
-
-
-def _kill_at_step(wanted: str) -> None:
-    from naru.journal import steps
-
-    def at_boundary(name: str) -> None:
-        if name == wanted:
-            _die()
-
-    steps.at_boundary = at_boundary
-
-
-def _at_part(count: int, act: Callable[[Connection], None]) -> None:
-    from naru.migrate import ledger
-
-    note, seen = ledger.note, [0]
-
-    def counting(connection: Connection, *args: object) -> None:
-        note(connection, *args)  # type: ignore[arg-type]
-        seen[0] += 1
-        if seen[0] == count:
-            act(connection)
-
-    ledger.note = counting  # type: ignore[assignment]
-
-
-def _cut_off(connection: Connection) -> None:
-    connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND application_name LIKE 'naru: copy %'"
-    )
-
-
-def _kill_at_index(count: int) -> None:
-    from naru.migrate.crew import Crew
-
-    carry_out, seen = Crew._carry_out, [0]
-
-    def counting(self: Crew, *args: object) -> object:
-        seen[0] += 1
-        if seen[0] > count:
-            _die()
-        return carry_out(self, *args)  # type: ignore[arg-type]
-
-    Crew._carry_out = counting  # type: ignore[method-assign, assignment]
-
-
-def _kill_in_pause(name: str) -> None:
-    from naru.migrate.switch import Stopwatch
-
-    call = Stopwatch.__call__
-
-    def dying(self: Stopwatch, step: str) -> contextlib.AbstractContextManager[None]:
-        if step == name:
-            _die()
-        return call(self, step)
-
-    Stopwatch.__call__ = dying  # type: ignore[method-assign, assignment]
-
-
-def _kill_when_committed() -> None:
-    from naru.migrate import outcome
-    from naru.migrate.plan import SwitchPlan
-
-    def dying(plan: SwitchPlan, run: Run) -> float:
-        _die()
-        return 0.0
-
-    outcome.let_go = dying
 
 
 def catalogs(server: LocalServer, database: str) -> dict[str, str]:

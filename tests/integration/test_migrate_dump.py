@@ -13,7 +13,6 @@ from psycopg import sql
 
 from naru.errors import RefusedError, StoppedError
 from naru.journal import Journal
-from naru.lab.creativity import create
 from naru.migrate import (
     DumpOptions,
     Restore,
@@ -25,9 +24,10 @@ from naru.migrate.dump_manifest import Contents
 from naru.migrate.restore_proof import prove_rows
 from naru.postgres import Dsn, LocalServer, connect, fetch_value
 from naru.verify import compare
-from tests.migration import PASSWORDS, Case, drop_database, found
+from tests.lab import make_lab
+from tests.migration import Case, drop_database, found
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_state_left")]
+pytestmark = pytest.mark.integration
 
 DATABASE = "naru_dumped"
 SECOND = "Zweite Datenbank/€"
@@ -38,7 +38,7 @@ def source(old_server: LocalServer) -> Iterator[Dsn]:
     """The lab's content, and beside it a small database with a difficult name."""
     for name in (DATABASE, SECOND):
         drop_database(old_server, name)
-    create(old_server.dsn(), DATABASE, scale=0.01, seed=7, passwords=PASSWORDS)
+    make_lab(old_server, DATABASE)
     with connect(old_server.dsn(), purpose="test") as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(SECOND)))
     with connect(old_server.dsn(SECOND), purpose="test") as connection:

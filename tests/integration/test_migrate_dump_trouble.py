@@ -16,7 +16,6 @@ import pytest
 
 from naru.errors import DeadlineError, NaruError, RefusedError, TakenError
 from naru.journal import Journal
-from naru.lab.creativity import create
 from naru.migrate import DumpOptions, Restore, RestoreOptions, dump_databases
 from naru.migrate.dump_archive import write_archive
 from naru.migrate.dump_folder import partial_of, read_manifest, writing
@@ -25,9 +24,10 @@ from naru.migrate.restore_marker import hold_alone
 from naru.postgres import Dsn, LocalServer, connect, fetch_value
 from naru.system import wait_until
 from naru.verify import compare
-from tests.migration import PASSWORDS, Case, drop_database, found
+from tests.lab import PASSWORDS, make_lab
+from tests.migration import Case, drop_database, found
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_state_left")]
+pytestmark = pytest.mark.integration
 
 DATABASE = "naru_dump_trouble"
 
@@ -35,7 +35,7 @@ DATABASE = "naru_dump_trouble"
 @pytest.fixture(scope="module")
 def source(old_server: LocalServer) -> Iterator[Dsn]:
     drop_database(old_server, DATABASE)
-    create(old_server.dsn(), DATABASE, scale=0.01, seed=7, passwords=PASSWORDS)
+    make_lab(old_server, DATABASE)
     yield old_server.dsn(DATABASE)
     drop_database(old_server, DATABASE)
 

@@ -15,8 +15,8 @@ from naru.migrate.follow import catch_up
 from naru.postgres import LocalServer, connect, fetch_value
 from naru.system import wait_until
 from naru.verify import HeldLimit, flows_back, holding
+from tests.lab import PASSWORDS
 from tests.migration import (
-    PASSWORDS,
     Case,
     case,
     catalogs,

@@ -26,8 +26,8 @@ from tests.integration.test_verify_mutations import (
     make_twins,
     restore_copy,
 )
+from tests.lab import PASSWORDS
 from tests.migration import (
-    PASSWORDS,
     Case,
     case,
     clients_of,
