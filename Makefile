@@ -12,7 +12,7 @@ demo: setup  ## the whole story on this machine, unattended, with a report in ou
 
 test:  ## unit and integration tests, with real servers
 	@scripts/setup test
-	.venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	.venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 lint:  ## style, types, and the order of the rooms
 	@scripts/setup dev
