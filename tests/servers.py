@@ -110,20 +110,20 @@ def reap() -> None:
         if owner.isdigit() and is_alive(int(owner)):
             continue
         # Clients and commands first: they would meet servers that end.
-        clients = [one for one in _started_by(session) if name_of(one) != "postgres"]
+        clients = [one for one in started_by(session) if name_of(one) != "postgres"]
         end_these(clients, _REAP_SECONDS)
         # Where commands ran in a folder of the run: for root their state is elsewhere.
         homes = [session, *(state_folder(spec) for spec in session.glob("*/naru.toml"))]
         for home in homes:
             for ground in (*home.glob("ground.json"), *home.glob("*/ground.json")):
                 end_all(ground.parent.resolve(), _REAP_SECONDS)
-        end_these(list(_started_by(session)), _REAP_SECONDS)
+        end_these(list(started_by(session)), _REAP_SECONDS)
         _unmount(session)
         for home in homes[::-1]:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _started_by(session: Path) -> Iterator[int]:
+def started_by(session: Path) -> Iterator[int]:
     """The processes that carry a run's mark, and all that stand in its folder: PostgreSQL's
     write over their environment."""
     mark = f"{MARK}={session}".encode()

@@ -20,9 +20,10 @@ scale = 0.05
 """
 
 PLAY = """
-import sys
+import functools, sys
 from naru.lab import demo
 demo.SETTLE_SECONDS = 0.5  # nobody looks at the page's curves at rest
+demo.Limits = functools.partial(demo.Limits, pause_seconds=60.0)  # nor at how long clients wait
 from naru.cli import main
 sys.argv = ["naru", "demo", "--json"]
 main()
