@@ -16,7 +16,7 @@ import pytest
 from naru.errors import UsageError
 from naru.ground import Program
 from naru.ground.folder import socket_path, state_folder
-from naru.ground.supervisor import render_program, render_supervisord
+from naru.ground.supervisor import Supervisor, render_program, render_supervisord
 from naru.ground.supervisor_program import woken
 from naru.system import server_account
 
@@ -96,3 +96,32 @@ def test_a_supervisor_that_waits_hears_at_once_that_a_program_has_ended() -> Non
         signal.signal(signal.SIGCHLD, before)
         for one in (reader, writer, found.waker):
             os.close(one)
+
+
+class Restless(Supervisor):
+    """A supervisor that starts a program once more when it should be taken away."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("nowhere"))
+        self.known, self.starts, self.stops = True, 1, 0
+
+    def _call(self, method: str, *values: Any, **_: Any) -> Any:
+        match method.removeprefix("supervisor."):
+            case "getAllProcessInfo":
+                info = {"name": "etcd3", "statename": "RUNNING", "pid": 7, "start": 1, "now": 2}
+                return [{**info, "spawnerr": ""}] * self.known
+            case "stopProcess":
+                self.stops += 1
+            case "removeProcessGroup":
+                self.starts -= 1
+                self.known = self.starts >= 0
+                return None if self.known else True
+        return None
+
+
+def test_a_program_that_is_started_once_more_is_still_taken_away() -> None:
+    supervisor = Restless()
+    supervisor.forget("etcd3")
+    assert (supervisor.known, supervisor.stops) == (False, 2)
+    supervisor.forget("etcd3")
+    assert supervisor.stops == 2

@@ -24,7 +24,8 @@ _START_RETRIES = 18
 
 _LIVING = {"starting", "running", "backoff", "stopping"}
 
-_BAD_NAME, _SPAWN_ERROR, _ALREADY_STARTED, _NOT_RUNNING = 10, 50, 60, 70
+_BAD_NAME, _SPAWN_ERROR, _ALREADY_STARTED, _NOT_RUNNING, _STILL_RUNNING = 10, 50, 60, 70, 91
+_STOP_SECONDS = 120.0
 
 
 def render_supervisord(folder: Path, socket_file: Path, identifier: str) -> str:
@@ -125,15 +126,26 @@ class Supervisor:
         """Read the configuration again, and take over what is new about `name`."""
         ((added, changed, removed),) = self._call("supervisor.reloadConfig")
         if name in changed or name in removed:
-            self.stop(name, 120)
-            self._call("supervisor.removeProcessGroup", name)
+            self._remove(name)
         if name in changed or name in added:
             self._call("supervisor.addProcessGroup", name)
 
     def forget(self, name: str) -> None:
         """Take over that the configuration of a stopped program is gone."""
         self._call("supervisor.reloadConfig")
-        self._call("supervisor.removeProcessGroup", name, forgive=(_BAD_NAME,))
+        self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        """One that ended by itself just before it was stopped is started again once more."""
+
+        def removed() -> bool:
+            if name not in self.programs():
+                return True
+            self.stop(name, _STOP_SECONDS)
+            done = self._call("supervisor.removeProcessGroup", name, forgive=(_STILL_RUNNING,))
+            return bool(done)
+
+        wait_until(removed, f"program {name} to be taken away", _STOP_SECONDS, every=0.1)
 
     def start(self, name: str) -> None:
         """Start without waiting for it to stay up. Harmless when it is running."""
