@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from naru.system.account import Account, operator, server_account
 from naru.system.companion import Companion
-from naru.system.files import give_to, private_folder, write_atomically
+from naru.system.files import discard, give_to, private_folder, write_atomically
 from naru.system.locks import is_locked, locked
 from naru.system.observer import SILENT, Observer, WorkloadObserver, step
 from naru.system.processes import Completed, arguments_of, is_alive, run, spawn
@@ -23,6 +23,7 @@ __all__ = [
     "Observer",
     "WorkloadObserver",
     "arguments_of",
+    "discard",
     "find_faketime",
     "find_program",
     "give_to",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -44,3 +46,17 @@ def give_to(path: Path, owner: Account | None) -> None:
     """Hand `path` to `owner`; nothing to do unless we are root."""
     if owner is not None and os.geteuid() == 0:
         os.chown(path, owner.uid, owner.gid)
+
+
+def discard(folder: Path) -> None:
+    """Delete `folder` with all that is in it; harmless when it is not there.
+
+    It is given another name first, so that whoever is cut off leaves nobody half of it.
+    """
+    gone = folder.with_name(f".{folder.name}.discarded")
+    shutil.rmtree(gone, ignore_errors=True)
+    # Where something is mounted it can only be emptied.
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+    for one in (gone, folder):
+        shutil.rmtree(one, ignore_errors=True)
