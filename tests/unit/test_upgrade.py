@@ -55,7 +55,7 @@ def test_everything_in_the_way_is_told_at_once_with_its_remedy() -> None:
     facts = replace(
         FACTS, protection="none", sentence="Writes wait.", in_maintenance=("public.mine",),
         tablespaces=("fast",), migrations=("creativity",), taken=("10.1.3.46 (pool)",),
-        free_bytes=1000, lacks_tls=True,
+        free_bytes=1000, lacks_tls=True, unfinished=("cedbserver3 was cut off while leaving",),
     )  # fmt: skip
     with pytest.raises(RefusedError) as refused:
         plan_upgrade(facts)
@@ -67,6 +67,7 @@ def test_everything_in_the_way_is_told_at_once_with_its_remedy() -> None:
         "10.1.3.46",
         "1,000 are",
         "TLS",
+        "a scale is not finished: cedbserver3 was cut off while leaving",
     ):
         assert words in refused.value.message
     assert refused.value.remedy is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from naru.cli import backup, restore, security, settings, talk
+from naru.cli import backup, restore, scaling, security, settings, talk
 from naru.cli.alarms import put_alarms
+from naru.cli.connections import connections
 from naru.cli.history import history
 from naru.cli.noting import noted
 from naru.cli.options import JsonOption, SpecOption, YesOption, running
@@ -20,7 +22,7 @@ from naru.errors import NaruError, RefusedError
 if TYPE_CHECKING:
     from naru.lab.environment import Environment
     from naru.service import ServiceStatus
-    from naru.traffic import PoolerFacts
+    from naru.traffic import PoolerFacts, Sizing
 
 app = typer.Typer(help="Run the highly available service.", no_args_is_help=True)
 app.add_typer(backup.app, name="backup")
@@ -34,6 +36,9 @@ app.command("audit")(settings.audit)
 app.command()(security.certificates)
 app.command()(security.access)
 app.command()(history)
+app.command()(scaling.scale)
+app.command()(scaling.rebuild)
+app.command()(connections)
 
 
 @app.callback()
@@ -52,12 +57,15 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
         alarms_of_service,
         damaged_members,
         fenced_lately,
+        unfinished_scale,
     )
 
     environment = running(spec)
     found, pools = environment.service.status(), _pools(environment)
+    sizing = _sizing(environment)
     kept, upgrading = backup.backup_status(environment), name_of_upgrade(environment)
     damaged = damaged_members(environment.service)
+    unfinished = unfinished_scale(environment.service)
     secured, outsiders = security.certificate_status(environment.ground), environment.outsiders()
     alarms = alarms_of_service(AlarmFacts(
         status=found,
@@ -68,6 +76,8 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
         pools=None if pools is None else [
             PoolState(one.database, one.paused, one.clients_waiting) for one in pools
         ],
+        too_large=sizing.too_large if sizing is not None else None,
+        unfinished=unfinished,
         certificates=secured["trouble"] if secured is not None else None,
         outsiders=len(outsiders),
         backup=kept,
@@ -81,6 +91,7 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
         document["pool"] = [asdict(one) for one in pools or ()]
         document["backup"] = kept
         document["upgrade"] = upgrading
+        document["connections"] = sizing.to_json() if sizing else None
         document |= settings.storage_and_maintenance(environment)
         document["certificates"] = secured
         document["not_let_in"] = [one.to_json() for one in outsiders]
@@ -88,6 +99,10 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
     else:
         _print(found, pools or ())
         settings.put_storage_and_maintenance(environment)
+        if sizing is not None:
+            talk.put(f"connections: {sizing.sentence}")
+            for warning in sizing.warnings:
+                talk.say(f"warning: {warning}")
         for name, failures in damaged.items():
             talk.put(
                 f"damaged pages: {name} met {failures} with a wrong checksum; never trust its data,"
@@ -104,6 +119,8 @@ def status(spec: SpecOption = None, json: JsonOption = False) -> None:
                 f"access: {len(outsiders)} sessions are open from addresses that are not let in:"
                 " naru service access"
             )
+        for one in unfinished:
+            talk.put(f"scale: {one}; `naru service scale` goes on with it")
         put_alarms(alarms)
     full = environment.service.storage()
     lost = any(one.purpose == "writes" and not one.up for one in found.endpoints) or pools is None
@@ -213,6 +230,13 @@ def _pools(environment: Environment) -> list[PoolerFacts] | None:
     except NaruError as error:
         talk.say(f"the pool does not answer: {error.message}")
         return None
+
+
+def _sizing(environment: Environment) -> Sizing | None:
+    """The pools against the server's limits; None when either does not answer."""
+    with contextlib.suppress(NaruError):
+        return environment.pool.sizing(environment.service)
+    return None
 
 
 def _print(found: ServiceStatus, pools: Sequence[PoolerFacts]) -> None:

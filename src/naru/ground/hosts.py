@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from naru.errors import SpecError
-from naru.spec import Spec
+from naru.spec import Spec, etcd_numbers, member_numbers
 
 REST_PORT = 8008
 ETCD_CLIENT_PORT = 2379
@@ -47,26 +47,30 @@ def hosts_of(spec: Spec) -> tuple[Host, ...]:
 
 def member_hosts(spec: Spec) -> tuple[Host, ...]:
     """The service's PostgreSQL nodes, named by the server prefix and a number."""
+    return tuple(member_host(spec, number) for number in member_numbers(spec))
+
+
+def member_host(spec: Spec, number: int) -> Host:
+    """The PostgreSQL node of one number, from 1, whether the spec asks for it or not."""
     service = spec.service
-    return tuple(
-        Host(
-            f"{service.server_prefix}{number}",
-            str(IPv4Address(service.first_member) + number - 1),
-            (("postgres", service.port), ("patroni", REST_PORT)),
-        )
-        for number in range(service.first_number, service.first_number + service.member_count)
+    return Host(
+        f"{service.server_prefix}{number}",
+        str(IPv4Address(service.first_member) + number - 1),
+        (("postgres", service.port), ("patroni", REST_PORT)),
     )
 
 
 def etcd_hosts(spec: Spec) -> tuple[Host, ...]:
     """The election's nodes."""
-    return tuple(
-        Host(
-            f"etcd{number + 1}",
-            str(IPv4Address(spec.service.etcd_host) + number),
-            (("clients", ETCD_CLIENT_PORT), ("peers", ETCD_PEER_PORT)),
-        )
-        for number in range(spec.service.etcd_members)
+    return tuple(etcd_host(spec, number) for number in etcd_numbers(spec))
+
+
+def etcd_host(spec: Spec, number: int) -> Host:
+    """The election's node of one number, from 1."""
+    return Host(
+        f"etcd{number}",
+        str(IPv4Address(spec.service.etcd_host) + number - 1),
+        (("clients", ETCD_CLIENT_PORT), ("peers", ETCD_PEER_PORT)),
     )
 
 

@@ -7,8 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from naru.ground.access import OWN_MACHINE
-from naru.ground.hosts import Host, backup_hosts, etcd_hosts, member_hosts
-from naru.spec import Spec
+from naru.ground.hosts import Host, backup_hosts, etcd_host, member_host
+from naru.spec import (
+    Spec,
+    etcd_numbers,
+    member_numbers,
+    numbers_for_etcd,
+    numbers_for_members,
+)
 
 CLIENT = "naru"
 """The certificate by which naru itself is known to etcd."""
@@ -39,24 +45,35 @@ class Identity:
     addresses: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
     spare: bool = False
-    """Issued only when somebody asks for it: for a second set of members, in an upgrade."""
+    """Issued only when somebody asks for it: for members and nodes of the election that may come
+    by `naru service scale`, and for a second set of members, in an upgrade."""
 
 
 def identities(spec: Spec, address: Callable[[str], str]) -> tuple[Identity, ...]:
-    """Every certificate that the environment needs; `address` finds a host on its ground.
+    """Every certificate that the environment needs, then those that it may need; `address` finds
+    a host on its ground.
 
     A member is also reached through the service's endpoints, which pass on what it says.
     """
     service = Host("service", spec.service.host, ())
     members = (
         replace(
-            _identity(spec, address, host, "PostgreSQL and Patroni", service), spare=one is not spec
+            _identity(spec, address, member_host(spec, number), "PostgreSQL and Patroni", service),
+            spare=number not in member_numbers(spec),
         )
         for one in (spec, _with_other_members(spec))
-        for host in member_hosts(one)
+        for number in numbers_for_members(one)
+    )
+    election = (
+        replace(
+            _identity(spec, address, etcd_host(spec, number), "etcd, for clients and peers"),
+            spare=number not in etcd_numbers(spec),
+        )
+        for number in numbers_for_etcd()
     )
     others = (_identity(spec, address, host, used_by) for host, used_by in _others(spec))
-    return (Identity(CLIENT, "naru as a client of etcd"), *members, *others)
+    found = (Identity(CLIENT, "naru as a client of etcd"), *members, *election, *others)
+    return tuple(sorted(found, key=lambda one: one.spare))
 
 
 def _with_other_members(spec: Spec) -> Spec:
@@ -69,7 +86,6 @@ def _others(spec: Spec) -> Iterator[tuple[Host, str]]:
     pool, source = spec.traffic, spec.source
     postgres = (("postgres", source.port),)
     return chain(
-        ((host, "etcd, for clients and peers") for host in etcd_hosts(spec)),
         [(Host("pool", pool.host, (("pool", pool.port),)), "PgBouncer")],
         [(Host("source", source.host, postgres), "the old server, for the pool")],
         ((host, "restored instances") for host in backup_hosts(spec)),

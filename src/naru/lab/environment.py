@@ -14,7 +14,6 @@ from naru.ground import (
     OpenSession,
     Reloadable,
     hosts_of,
-    member_hosts,
     open_ground,
     show_new_certificates,
 )
@@ -217,7 +216,7 @@ class Environment:
 
     def addresses(self) -> dict[str, Dsn]:
         """Where clients can connect: the pool, the service's endpoints, each server."""
-        members = {one.name: self.service.member(one.name) for one in member_hosts(self.spec)}
+        members = {one.name: self.service.member(one.name) for one in self.service.layout.nodes}
         database = self.spec.source.database
         return {
             "pool": self._clients_way(),
@@ -241,7 +240,7 @@ class Environment:
             self.ground.address(host.lab_address): host.name
             for host in hosts_of(self.spec)
             if "postgres" in dict(host.ports)
-        }
+        } | {node.address: node.name for node in self.service.layout.nodes}
 
     def _pool_up(self) -> None:
         self.pool.up()

@@ -40,17 +40,21 @@ from naru.service.damage import damaged_members
 from naru.service.election import read_keys, restore_keys
 from naru.service.fencing import Fenced, fenced_lately
 from naru.service.haproxy import Endpoint
+from naru.service.host_programs import GUARDIAN
 from naru.service.in_force import Setting, settings_of
 from naru.service.layout import BACKUP_SLOT, BACKUP_USER, SUPERUSER, Node
 from naru.service.observing import what_is_wanted, what_there_is
-from naru.service.parts import GUARDIAN
 from naru.service.protection import Protection, ProtectionFacts, judge
+from naru.service.rebuild import RebuildPlan, Rebuilt, plan_rebuild, rebuild
 from naru.service.rejoin import rejoin_election
 from naru.service.restart import Restarted, RestartPlan, plan_restart, restart
+from naru.service.scale import ScaleFacts, ScalePlan, WantedMembers, plan_scale
+from naru.service.scaling import observe_scale, scale, unfinished_scale
 from naru.service.standalone import Standalone
 from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
 from naru.service.storage import Storage, read_storage
 from naru.service.switchover import Hold, Switchover, SwitchoverPlan, plan_switchover, switch_over
+from naru.service.wanted import asked_for, recall_wanted, remember_wanted, wanted_of
 from naru.service.window import Window, window_of
 
 __all__ = [
@@ -80,8 +84,12 @@ __all__ = [
     "PoolState",
     "Protection",
     "ProtectionFacts",
+    "RebuildPlan",
+    "Rebuilt",
     "RestartPlan",
     "Restarted",
+    "ScaleFacts",
+    "ScalePlan",
     "Service",
     "ServiceStatus",
     "Setting",
@@ -90,9 +98,11 @@ __all__ = [
     "Switchover",
     "SwitchoverPlan",
     "Wanted",
+    "WantedMembers",
     "Window",
     "alarms_of_ground",
     "alarms_of_service",
+    "asked_for",
     "audited_by",
     "base_name",
     "beside_spec",
@@ -102,18 +112,27 @@ __all__ = [
     "judge",
     "live_spec",
     "next_place",
+    "observe_scale",
     "plan_changes",
+    "plan_rebuild",
     "plan_restart",
+    "plan_scale",
     "plan_switchover",
     "read_audit",
     "read_clusters",
     "read_keys",
     "read_storage",
+    "rebuild",
+    "recall_wanted",
     "rejoin_election",
+    "remember_wanted",
     "restart",
     "restore_keys",
+    "scale",
     "settings_of",
     "switch_over",
+    "unfinished_scale",
+    "wanted_of",
     "what_is_wanted",
     "what_there_is",
     "window_of",

@@ -30,14 +30,17 @@ ALARMS: Mapping[str, str] = {
     "writes-wait": SERIOUS,
     "two-primaries": SERIOUS,
     "no-failover": SERIOUS,
+    "cluster-paused": SERIOUS,
     "next-fault-stops-writes": NOTICE,
     "etcd-down": NOTICE,
+    "scale-open": NOTICE,
     "member-fenced": NOTICE,
     "damaged-pages": SERIOUS,
     "endpoint-down": SERIOUS,
     "pool-silent": SERIOUS,
     "pool-paused": SERIOUS,
     "clients-wait": NOTICE,
+    "pools-too-large": NOTICE,
     "data-filling": NOTICE,
     "data-read-only": SERIOUS,
     "data-unwatched": SERIOUS,
@@ -89,6 +92,10 @@ class AlarmFacts:
     fenced: Sequence[Fenced] = ()
     pools: Sequence[PoolState] | None = ()
     """None when the pool does not answer."""
+    too_large: str | None = None
+    """Why the pools do not fit into the server, in a sentence."""
+    unfinished: Sequence[str] = ()
+    """What of the members and of the election is not as naru.toml asks for."""
     certificates: str | None = None
     """What is wrong with them, in a sentence."""
     outsiders: int = 0
@@ -111,7 +118,7 @@ def alarms_of_service(facts: AlarmFacts) -> tuple[Alarm, ...]:
         *_of_parts(facts),
         *_of_environment(facts.ground),
         *_of_storage(facts.storage),
-        *_of_pools(facts.pools),
+        *_of_pools(facts.pools, facts.too_large),
         *_of_backups(facts.backup),
         *_of_the_rest(facts),
     )
@@ -138,6 +145,8 @@ def _of_protection(found: ServiceStatus) -> Iterator[Alarm]:
         yield Alarm("writes-wait", found.protection.sentence)
     elif healthy * 2 <= len(found.etcd):
         yield Alarm("no-failover", found.protection.sentence)
+    elif found.paused:
+        yield Alarm("cluster-paused", found.protection.sentence)
     elif found.protection.level == "reduced" and len(primaries) == 1:
         yield Alarm("next-fault-stops-writes", found.protection.sentence)
     if away:
@@ -145,6 +154,8 @@ def _of_protection(found: ServiceStatus) -> Iterator[Alarm]:
 
 
 def _of_parts(facts: AlarmFacts) -> Iterator[Alarm]:
+    for sentence in facts.unfinished:
+        yield Alarm("scale-open", sentence)
     for one in facts.status.endpoints:
         if not one.up:
             yield Alarm("endpoint-down", f"{one.purpose}, {one.address}:{one.port}, lead nowhere")
@@ -163,7 +174,9 @@ def _of_storage(found: Storage | None) -> Iterator[Alarm]:
     yield Alarm(word, found.sentence)
 
 
-def _of_pools(found: Sequence[PoolState] | None) -> Iterator[Alarm]:
+def _of_pools(found: Sequence[PoolState] | None, too_large: str | None) -> Iterator[Alarm]:
+    if too_large is not None:
+        yield Alarm("pools-too-large", too_large)
     if found is None:
         yield Alarm("pool-silent", "the pool does not answer")
         return

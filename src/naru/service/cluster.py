@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,28 +13,20 @@ from typing import Any
 from naru.errors import RefusedError, UnreachableError, UsageError
 from naru.ground import Ground, OpenSession
 from naru.postgres import Dsn, Installation, connect, fetch_value, find_installation
-from naru.service import haproxy, patroni, rest, storage
+from naru.service import failover_slots, haproxy, patroni, rest, storage
 from naru.service.accounts import create_database_and_user
 from naru.service.clusters import read_clusters
 from naru.service.election import restore_keys
+from naru.service.host_programs import GUARDIAN
 from naru.service.layout import REST_USER, SUPERUSER, Layout, Node, data_version, layout_of
-from naru.service.parts import GUARDIAN, HAPROXY, STATS_SOCKET, Parts
+from naru.service.membership import Membership, MembershipFile
+from naru.service.parts import HAPROXY, STATS_SOCKET, Parts
 from naru.service.passing import Passing
 from naru.service.sessions import end_sessions, sessions_at
 from naru.service.status import Member, ServiceStatus, is_primary, observe, postmaster_pid
 from naru.service.storage import Storage, place_storage_guard, read_storage
 from naru.spec import Spec
-from naru.system import SILENT, Observer
-
-# Before 17 Patroni copies a slot; it can be used once the primary holds back what it needs.
-_COPIED_SLOT = """
-SELECT catalog_xmin IS NOT NULL AND confirmed_flush_lsn IS NOT NULL
-FROM pg_replication_slots WHERE slot_name = %s
-"""
-_SYNCED_SLOT = """
-SELECT synced AND NOT temporary AND invalidation_reason IS NULL
-FROM pg_replication_slots WHERE slot_name = %s
-"""
+from naru.system import SILENT, Observer, discard
 
 
 class Service:
@@ -59,7 +50,7 @@ class Service:
         passwords = parts.passwords()
         parts.clear_half_made()
         with _step(observer, "election"):
-            parts.place_etcd()
+            parts.election.place()
             if passing is not None:
                 passing.arrive()
         with _step(observer, "members"):
@@ -68,11 +59,11 @@ class Service:
             parts.apply_configuration(passwords)
             parts.place_guardian()
         with _step(observer, "endpoints"):
-            parts.place_haproxy(self._takes_writes)
+            parts.place_haproxy(self.takes_writes)
         with _step(observer, "database"):
             create_database_and_user(self._spec.service, self.writer("postgres"), self.password)
         with _step(observer, "storage guard"):
-            place_storage_guard(self._spec, self._ground, self.layout, self.writer("postgres"))
+            self.guard_storage()
 
     def up_members(self, observer: Observer = SILENT) -> None:
         """Have the members running and following, and nothing else: no endpoint leads there."""
@@ -92,7 +83,7 @@ class Service:
 
     def up_endpoints(self) -> None:
         """Have HAProxy run with what the clusters are now; sessions end when that is news."""
-        self._parts.place_haproxy(self._takes_writes)
+        self._parts.place_haproxy(self.takes_writes)
 
     def guard(self) -> None:
         """Have the guardian watch the members that there are now, and no others."""
@@ -105,27 +96,36 @@ class Service:
         """
         self._parts.keep_live()
         haproxy.lead_to(self.layout, other, self._parts.live_map, self._stats_socket)
+        self.guard_storage()
+
+    def guard_storage(self) -> None:
+        """Have the guard of the data's size watch the members of now."""
         place_storage_guard(self._spec, self._ground, self.layout, self.writer("postgres"))
 
     def take_away(self) -> None:
         """Stop the members for good, and remove their data and their keys in etcd."""
         self.stop_members()
-        for node in self.layout.nodes:
+        layout, parts = self.layout, self._parts
+        for node in layout.nodes:
             self._ground.remove(node.name)
-            shutil.rmtree(node.data.parent, ignore_errors=True)
+            discard(node.data.parent)
             for path in (node.config, node.config.with_suffix(".sh"), node.lease):
                 path.unlink(missing_ok=True)
-        self._parts.forget()
-        restore_keys(self.layout, {})
-        for name in [node.name for node in self.layout.nodes]:
-            self._ground.certificates.forget(name)
+        parts.forget()
+        restore_keys(layout, {})
+        for node in layout.nodes:
+            self._ground.certificates.forget(node.name)
 
     @property
     def _parts(self) -> Parts:
+        return self.parts(self.layout)
+
+    def parts(self, layout: Layout) -> Parts:
+        """What places the parts of `layout`."""
         return Parts(
             self._spec,
             self._ground,
-            self.layout,
+            layout,
             installation=self.installation,
             user_password=self.password,
             beside=self._other,
@@ -225,7 +225,26 @@ class Service:
     @property
     def layout(self) -> Layout:
         """All parts with their addresses. Raises UsageError before the ground is up."""
-        return layout_of(self._spec, self._ground)
+        return self.layout_with(self.membership.read())
+
+    def layout_with(self, membership: Membership) -> Layout:
+        """The layout as it would be with `membership`."""
+        return layout_of(self._spec, self._ground, membership)
+
+    @property
+    def membership(self) -> MembershipFile:
+        """Who belongs to the service now, whatever the spec asks for."""
+        return MembershipFile(self._spec, self._ground)
+
+    @property
+    def spec(self) -> Spec:
+        """What is asked for."""
+        return self._spec
+
+    @property
+    def ground(self) -> Ground:
+        """Where it runs."""
+        return self._ground
 
     @property
     def installation(self) -> Installation:
@@ -338,7 +357,7 @@ class Service:
 
         A new slot gets there once its consumer has moved on a little; before, it is lost.
         """
-        return self._on_all_standbys(slot, hasten=False)
+        return failover_slots.on_all(self._standbys(), slot, hasten=False)
 
     def keep_slot(self, slot: str) -> bool:
         """As `slot_survives`, and let standbys that do not know the slot look for it at once.
@@ -346,22 +365,11 @@ class Service:
         By themselves they look for new slots every half minute, or when they are told to
         read their configuration again.
         """
-        return self._on_all_standbys(slot, hasten=True)
+        return failover_slots.on_all(self._standbys(), slot, hasten=True)
 
-    def _on_all_standbys(self, slot: str, *, hasten: bool) -> bool:
-        standbys = [node for node in self.layout.nodes if not is_primary(node)]
-        have = [self._has_slot(node, slot, hasten) for node in standbys]
-        return bool(have) and all(have)
-
-    def _has_slot(self, node: Node, slot: str, hasten: bool) -> bool:
-        with contextlib.suppress(UnreachableError):
-            with connect(self.member(node.name, "postgres"), purpose="slots") as connection:
-                newer = connection.info.server_version >= 170000
-                synced = fetch_value(connection, _SYNCED_SLOT if newer else _COPIED_SLOT, [slot])
-                if newer and synced is None and hasten:
-                    connection.execute("SELECT pg_reload_conf()")
-                return bool(synced)
-        return False
+    def _standbys(self) -> list[Dsn]:
+        nodes = [one for one in self.layout.nodes if not one.joining and not is_primary(one)]
+        return [self.member(one.name, "postgres") for one in nodes]
 
     def _as_member(self, node: Node) -> Member:
         return Member(
@@ -378,7 +386,8 @@ class Service:
     def _stats_socket(self) -> Path:
         return self._ground.socket_path(STATS_SOCKET)
 
-    def _takes_writes(self) -> bool:
+    def takes_writes(self) -> bool:
+        """True once the write endpoint leads to a primary, and to nothing that was not checked."""
         if not haproxy.is_settled(self._stats_socket):
             return False
         if not haproxy.endpoints(self.layout, self._stats_socket)[0].up:

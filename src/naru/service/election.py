@@ -50,6 +50,13 @@ def leader_of(layout: Layout) -> str | None:
     return read_keys(layout).get(f"{_prefix(layout)}leader")
 
 
+def forget_member(layout: Layout, name: str) -> None:
+    """Take away the key of a member whose programs were stopped; by itself it goes with its
+    lease of 20 s. No lock hangs on it."""
+    key = _coded(f"{_prefix(layout)}members/{name}")
+    _call(layout, "deleterange", {"key": key})
+
+
 def _prefix(layout: Layout) -> str:
     return f"{NAMESPACE}{layout.cluster}/"
 

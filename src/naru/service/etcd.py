@@ -10,14 +10,14 @@ from naru.service.layout import EtcdNode
 
 
 def etcd_command(
-    binary: Path, node: EtcdNode, members: Sequence[EtcdNode], token: str
+    binary: Path, node: EtcdNode, peers: Sequence[EtcdNode], token: str, *, joined: bool = False
 ) -> tuple[str, ...]:
-    """What to run for one node.
+    """What to run for one node. `peers`: with whom it begins; `joined`: at a cluster there is.
 
     The timings allow for a disk that several servers share: losing etcd's leader to one
-    slow fsync would be worse than noticing a dead one a second later.
+    slow fsync would be worse than noticing a dead one a second later. They are the same
+    for one node and for three, so that none has to be restarted when others come.
     """
-    heartbeat, election = (100, 1000) if len(members) == 1 else (300, 3000)
     return (
         str(binary),
         f"--name={node.name}",
@@ -35,11 +35,11 @@ def etcd_command(
         f"--peer-key-file={node.pair}",
         f"--peer-trusted-ca-file={node.authority}",
         "--peer-client-cert-auth",
-        "--initial-cluster=" + ",".join(f"{one.name}={one.peer_url}" for one in members),
-        "--initial-cluster-state=new",
+        "--initial-cluster=" + ",".join(f"{one.name}={one.peer_url}" for one in peers),
+        f"--initial-cluster-state={'existing' if joined else 'new'}",
         f"--initial-cluster-token={token}",
-        f"--heartbeat-interval={heartbeat}",
-        f"--election-timeout={election}",
+        "--heartbeat-interval=300",
+        "--election-timeout=3000",
         "--auto-compaction-mode=periodic",
         "--auto-compaction-retention=1h",
         "--enable-v2=false",

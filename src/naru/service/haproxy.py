@@ -11,10 +11,15 @@ from pathlib import Path
 
 from naru.errors import UnreachableError
 from naru.ground import OWN_MACHINE
-from naru.service.layout import Layout
+from naru.service.layout import Layout, Node
+from naru.service.onhost.member import FRESH
 
-_READ_LAG = "16MB"
+_CHECKS = (
+    "inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 on-marked-down shutdown-sessions"
+)
+
 _LIVE = "live"
+
 _SERVER = "2"
 """The type of a server's row in HAProxy's CSV."""
 
@@ -60,8 +65,7 @@ defaults
     timeout server 24h
     option httpchk
     http-check expect status 200
-    default-server inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 \
-on-marked-down shutdown-sessions check-ssl verify required ca-file {layout.authority}
+    default-server {checks(layout)}
 
 {frontends}{backends}"""
 
@@ -116,7 +120,7 @@ def _switchable(layouts: Sequence[Layout], live: Path) -> str:
 
 
 def _backends(layout: Layout) -> str:
-    end = layout.suffix
+    end, lag = layout.suffix, layout.read_lag
     return f"""
 backend writes{end}
     http-check send meth OPTIONS uri /primary
@@ -124,7 +128,7 @@ backend writes{end}
 
 backend reads{end}
     balance leastconn
-    http-check send meth OPTIONS uri /replica?lag={_READ_LAG}&replication_state=streaming
+    http-check send meth GET uri /{FRESH}?mb={lag.megabytes}&seconds={lag.seconds}
 {_servers(layout)}
 
 backend reads_on_primary{end}
@@ -157,12 +161,28 @@ def lead_to(layout: Layout, other: Layout, live: Path, stats_socket: Path) -> No
             ask(stats_socket, f"shutdown sessions server {server}", 5)
 
 
+def backends(layout: Layout) -> tuple[str, ...]:
+    """The names of the backends that its nodes are servers of."""
+    return tuple(f"{name}{layout.suffix}" for name in ("writes", "reads", "reads_on_primary"))
+
+
 def _servers(layout: Layout) -> str:
-    return "\n".join(
-        f"    server {node.name} {node.address}:{node.port} check port {node.rest_port}"
-        f" verifyhost {node.address}"
-        for node in layout.nodes
-    )
+    return "\n".join(f"    server {node.name} {address_of(node)}" for node in layout.nodes)
+
+
+def address_of(node: Node) -> str:
+    """Where a node is, and where it is asked how it is."""
+    return f"{node.address}:{node.port} check port {node.rest_port} verifyhost {node.address}"
+
+
+def checks(layout: Layout) -> str:
+    """How every server is checked. One that is added at work inherits nothing: it is told this."""
+    return f"{_CHECKS} check-ssl verify required ca-file {layout.authority}"
+
+
+def without_servers(text: str) -> str:
+    """A configuration without what differs when members come and go."""
+    return "\n".join(one for one in text.splitlines() if not one.startswith("    server "))
 
 
 @dataclass(frozen=True)
@@ -258,8 +278,33 @@ def allow(stats_socket: Path, file: Path, seconds: float = 2.0) -> bool:
     return not ask(stats_socket, f"commit acl @{version} {file}", seconds).strip()
 
 
-def ask(path: Path, command: str, seconds: float) -> str:
-    """HAProxy's answer to a command at its socket `path`; empty when there is none."""
+def servers(stats_socket: Path, backend: str) -> dict[str, str]:
+    """All servers of a backend by name, with how HAProxy calls their state: `UP`, `DRAIN`,
+    `MAINT` … Raises UnreachableError."""
+    return {name: row["status"] for name, row in _rows(stats_socket, backend).items()}
+
+
+def sessions(stats_socket: Path, backend: str, name: str) -> int:
+    """How many sessions a server has; 0 for one that is not there."""
+    row = _rows(stats_socket, backend).get(name)
+    return int(row["scur"] or 0) if row else 0
+
+
+def _rows(stats_socket: Path, backend: str) -> dict[str, dict[str, str]]:
+    text = ask(stats_socket, "show stat").removeprefix("# ")
+    if not text:
+        raise UnreachableError(
+            "HAProxy does not answer on its socket", remedy="see `naru status` and its log"
+        )
+    return {
+        row["svname"]: row
+        for row in csv.DictReader(io.StringIO(text))
+        if row["pxname"] == backend and row["type"] == _SERVER
+    }
+
+
+def ask(path: Path, command: str, seconds: float = 2.0) -> str:
+    """What HAProxy says to a command; nothing when it does not answer."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(seconds)

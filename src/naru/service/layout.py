@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from naru.ground import (
@@ -12,9 +12,10 @@ from naru.ground import (
     ETCD_PEER_PORT,
     REST_PORT,
     Ground,
-    etcd_hosts,
-    member_hosts,
+    etcd_host,
+    member_host,
 )
+from naru.service.membership import JOINING, LEAVING, Membership, MembershipFile
 from naru.service.rest import Door
 from naru.spec import Spec
 
@@ -46,6 +47,10 @@ class Node:
     """By what certificates are checked."""
     pair: Path
     """The file with its own key and certificate."""
+    joining: bool = False
+    """It is being copied for the first time: nobody waits for it yet."""
+    leaving: bool = False
+    """It is being taken away: nobody waits for it any more."""
 
     @property
     def door(self) -> Door:
@@ -93,6 +98,14 @@ class EtcdNode:
 
 
 @dataclass(frozen=True)
+class ReadLag:
+    """How far behind a standby may be that is read."""
+
+    megabytes: int = 16
+    seconds: int = 10
+
+
+@dataclass(frozen=True)
 class Layout:
     """Everything that the service consists of."""
 
@@ -106,6 +119,7 @@ class Layout:
     """By what certificates are checked."""
     allowed_file: Path
     """The networks whose clients the endpoints let in, one a line."""
+    read_lag: ReadLag = ReadLag()
     first_number: int = 1
     """The number of its first member, by which the sets of two clusters are told apart."""
     own_port: int = 0
@@ -117,49 +131,60 @@ class Layout:
         return "" if self.first_number == 1 else f"_{self.first_number}"
 
 
-def layout_of(spec: Spec, ground: Ground) -> Layout:
-    """Lay the service out on the ground's addresses."""
-    folder, certificates = ground.folder, ground.certificates
-    nodes = tuple(
-        Node(
-            name=host.name,
-            host=host.lab_address,
-            address=ground.address(host.lab_address),
-            port=spec.service.port,
-            rest_port=REST_PORT,
-            data=folder / "data" / host.name / "pgdata",
-            logs=folder / "logs" / host.name,
-            config=folder / "conf" / f"{host.name}.yml",
-            authority=certificates.authority,
-            pair=certificates.pair(host.name),
-        )
-        for host in member_hosts(spec)
-    )
-    etcd = tuple(
-        EtcdNode(
-            name=host.name,
-            host=host.lab_address,
-            address=ground.address(host.lab_address),
-            client_port=ETCD_CLIENT_PORT,
-            peer_port=ETCD_PEER_PORT,
-            data=folder / "data" / host.name,
-            authority=certificates.authority,
-            pair=certificates.pair(host.name),
-            client_pair=certificates.pair(CLIENT_CERTIFICATE),
-        )
-        for host in etcd_hosts(spec)
-    )
+def layout_of(spec: Spec, ground: Ground, membership: Membership | None = None) -> Layout:
+    """Lay the service out on the ground's addresses: who belongs to it now, not who should,
+    or with another `membership` than that of now."""
+    membership = membership or MembershipFile(spec, ground).read()
     return Layout(
         cluster=spec.service.cluster_name,
-        nodes=nodes,
-        etcd=etcd,
+        nodes=tuple(
+            replace(
+                node_of(spec, ground, number), joining=state == JOINING, leaving=state == LEAVING
+            )
+            for number, state in membership.members.items()
+        ),
+        etcd=tuple(etcd_node_of(spec, ground, number) for number in membership.voters),
         address=ground.address(spec.service.host),
         write_port=spec.service.port,
         read_port=spec.service.read_port,
-        authority=certificates.authority,
-        allowed_file=folder / "conf" / "allowed.lst",
+        authority=ground.certificates.authority,
+        allowed_file=ground.folder / "conf" / "allowed.lst",
         first_number=spec.service.first_number,
         own_port=spec.service.own_port + (0 if spec.service.first_number == 1 else 1),
+        read_lag=ReadLag(spec.service.read_lag_mb, spec.service.read_lag_seconds),
+    )
+
+
+def node_of(spec: Spec, ground: Ground, number: int) -> Node:
+    """The PostgreSQL node of one number."""
+    host, folder, certificates = member_host(spec, number), ground.folder, ground.certificates
+    return Node(
+        name=host.name,
+        host=host.lab_address,
+        address=ground.address(host.lab_address),
+        port=spec.service.port,
+        rest_port=REST_PORT,
+        data=folder / "data" / host.name / "pgdata",
+        logs=folder / "logs" / host.name,
+        config=folder / "conf" / f"{host.name}.yml",
+        authority=certificates.authority,
+        pair=certificates.pair(host.name),
+    )
+
+
+def etcd_node_of(spec: Spec, ground: Ground, number: int) -> EtcdNode:
+    """The election's node of one number."""
+    host, certificates = etcd_host(spec, number), ground.certificates
+    return EtcdNode(
+        name=host.name,
+        host=host.lab_address,
+        address=ground.address(host.lab_address),
+        client_port=ETCD_CLIENT_PORT,
+        peer_port=ETCD_PEER_PORT,
+        data=ground.folder / "data" / host.name,
+        authority=certificates.authority,
+        pair=certificates.pair(host.name),
+        client_pair=certificates.pair(CLIENT_CERTIFICATE),
     )
 
 

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from naru.errors import MissingToolError
 from naru.ground import Ground, Program, clear_stale_pid_file
 from naru.postgres import Installation, lacks_tls
-from naru.service import audit, etcd, haproxy, onhost, parameters, patroni, rest
-from naru.service.clusters import base_name
+from naru.service import audit, haproxy, haproxy_live, parameters, patroni, rest
+from naru.service.etcd_parts import EtcdParts
+from naru.service.host_programs import (
+    member_script,
+    place_guardian,
+    write_if_new,
+    write_programs,
+)
 from naru.service.layout import (
-    NAMESPACE,
     REPLICATION_USER,
     REST_USER,
     REWIND_USER,
     SUPERUSER,
-    EtcdNode,
     Layout,
     Node,
 )
-from naru.service.status import is_in_place, is_primary
+from naru.service.membership import MembershipFile
+from naru.service.status import is_in_place, is_primary, postmaster_pid
 from naru.spec import Spec
-from naru.system import need_program, private_folder, wait_until, write_atomically
-
-N = TypeVar("N", Node, EtcdNode)
+from naru.system import discard, need_program, private_folder, wait_until, write_atomically
 
 HAPROXY = "haproxy"
-GUARDIAN = "guardian"
 STATS_SOCKET = "haproxy.sock"
-ETCD_SECONDS = 30
 MEMBERS_SECONDS = 180
 ENDPOINT_SECONDS = 30
 
@@ -59,6 +56,8 @@ class Parts:
         self._user_password = user_password
         self._beside = beside
         self._stats_socket = ground.socket_path(STATS_SOCKET)
+        self._membership = MembershipFile(spec, ground)
+        self.election = EtcdParts(spec, ground, layout)
 
     def passwords(self) -> patroni.Passwords:
         secrets = self._ground.secrets
@@ -88,6 +87,7 @@ class Parts:
     def forget(self) -> None:
         """Let a cluster of this name begin anew."""
         self._founded.unlink(missing_ok=True)
+        self._membership.forget()
 
     def clear_half_made(self) -> None:
         """Begin anew where the very first start was cut off: nothing was ever stored there.
@@ -102,19 +102,6 @@ class Parts:
             return
         for data in _first_data(self._layout):
             shutil.rmtree(data, ignore_errors=True)
-
-    def place_etcd(self) -> None:
-        binary = need_program("etcd")
-        for node in self._layout.etcd:
-            self._ground.data_folder(node.name)
-            argv = etcd.etcd_command(
-                binary, node, self._layout.etcd, base_name(self._layout.cluster)
-            )
-            self._ground.place(Program(node.name, node.host, argv, priority=100))
-        for node in self._layout.etcd:
-            self._ground.wait(
-                node.name, _probe(etcd.is_healthy, node), f"{node.name} to be well", ETCD_SECONDS
-            )
 
     def place_members(self, passwords: patroni.Passwords) -> None:
         """A new cluster begins with its first node; an old one with all, who know each other.
@@ -132,71 +119,58 @@ class Parts:
             self._place_member(first)
             self._wait_for(first, lambda: is_primary(first), "the first primary")
             write_atomically(self._founded, "", owner=self._ground.account)
+        self._membership.begin()
         for node in self._layout.nodes:
-            self._place_member(node)
-        for node in self._layout.nodes:
+            # One that leaves may hold what nobody else has, as long as its data are there.
+            if not node.leaving or node.data.exists():
+                self._place_member(node)
+        for node in (one for one in self._layout.nodes if not (one.joining or one.leaving)):
             self._wait_for(node, _probe(is_in_place, node), f"{node.name} to follow or lead")
 
     def write_configurations(self, passwords: patroni.Passwords) -> None:
         """What members read when they start."""
-        self._write_programs()
+        write_programs(self._ground)
         for node in self._layout.nodes:
             self._write_configuration(node, passwords)
 
-    def _write_programs(self) -> str:
-        """Copy what runs beside the servers; gives what tells this version of it from others."""
-        source, conf = Path(onhost.__file__).parent, self._ground.folder / "conf"
-        private_folder(conf / source.name, owner=self._ground.account)
-        texts = {conf / source.name / one.name: one.read_text() for one in source.glob("*.py")}
-        for name in ("member", "watchdog", GUARDIAN):
-            texts[conf / f"{name}.py"] = _ENTRY.format(package=source.name, name=name)
-        for path, text in texts.items():
-            self._write(path, text)
-        whole = "".join(texts[path] for path in sorted(texts))
-        return hashlib.sha256(whole.encode()).hexdigest()[:10]
-
     def place_guardian(self) -> None:
-        """Have the guardian watch the members of this ground; another version of it is started
-        anew."""
-        path = self._ground.folder / "conf" / f"{GUARDIAN}.json"
-        self._write(path, json.dumps(self._guardian_settings(), indent=2) + "\n")
-        script, version = path.with_suffix(".py"), self._write_programs()
-        argv = (str(self._ground.python), str(script), str(path), version)
-        self._ground.place(Program(GUARDIAN, self._spec.service.host, argv, priority=450))
+        """Have the guardian watch the members of this ground."""
+        both = [one for one in (self._layout, self._beside) if one is not None]
+        place_guardian(self._ground, self._spec.service.host, both)
 
-    def _guardian_settings(self) -> dict[str, Any]:
-        layouts = [self._layout] if self._beside is None else [self._layout, self._beside]
-        return {
-            "etcd": [[one.address, one.client_port] for one in self._layout.etcd],
-            "tls": {
-                "ca": str(self._layout.authority),
-                "certificate": str(self._layout.etcd[0].client_pair),
-                "key": str(self._layout.etcd[0].client_pair),
-            },
-            "members": [
-                {
-                    "name": node.name,
-                    "prefix": f"{NAMESPACE}{layout.cluster}/",
-                    "data": str(node.data),
-                    "record": str(self._ground.record(node.name)),
-                    "lease": str(node.lease),
-                }
-                for layout in sorted(layouts, key=lambda one: one.cluster)
-                for node in layout.nodes
-            ],
-        }
+    def place_member(self, node: Node, passwords: patroni.Passwords) -> None:
+        """Have one member running; it copies the primary if it has no data."""
+        write_programs(self._ground)
+        self._write_configuration(node, passwords)
+        self._place_member(node)
+
+    def configure_members(self, passwords: patroni.Passwords, *, always: bool = False) -> None:
+        """Let every member that runs know who belongs now, without a restart.
+
+        `always`: also where nothing changed, so that it looks for the election's nodes.
+        """
+        for node in self._layout.nodes:
+            changed = self._write_configuration(node, passwords)
+            if (changed or always) and self._ground.pid(node.name) is not None:
+                rest.send(
+                    "POST", node.door, "/reload", {},
+                    user=REST_USER, password=passwords.rest, seconds=10,
+                )  # fmt: skip
 
     def _wait_for(self, node: Node, probe: Callable[[], bool], what: str) -> None:
         self._ground.wait(node.name, probe, what, MEMBERS_SECONDS)
 
     def _place_member(self, node: Node) -> None:
         if self._ground.pid(node.name) is None:
+            if node.joining and postmaster_pid(node) is None:
+                # Half a copy, or what a member of its number left: never the start of a server.
+                discard(node.data)
             clear_stale_pid_file(node.data)
         self._ground.data_folder(node.name)
         private_folder(node.logs, owner=self._ground.account)
         self._ground.place(program_of(self._ground, node))
 
-    def _write_configuration(self, node: Node, passwords: patroni.Passwords) -> None:
+    def _write_configuration(self, node: Node, passwords: patroni.Passwords) -> bool:
         service, installation = self._spec.service, self._installation
         text = patroni.render(
             self._layout,
@@ -211,7 +185,7 @@ class Parts:
             backup=self._spec.backup.enabled,
             alone=len(self._layout.nodes) == 1,
         )
-        self._write(node.config, text)
+        return self._write(node.config, text)
 
     def _write_callback(self, node: Node, installation: Installation) -> Path | None:
         if installation.major < 17:
@@ -270,24 +244,30 @@ class Parts:
         self._write(self.live_map, haproxy.render_live(self._layout))
 
     def place_haproxy(self, takes_writes: Callable[[], bool]) -> None:
+        """Running as the layout says. Members that came or went are told to it while it runs, so
+        that no session is lost; anything else needs a restart."""
         path = self._ground.folder / "conf" / "haproxy.cfg"
         networks = "".join(f"{one.network}\n" for one in self._ground.allowed())
         others = self._write(self._layout.allowed_file, networks)
         live = None if self._beside is None else self.live_map
         self.keep_live()
-        text = haproxy.render_haproxy(
+        wanted = haproxy.render_haproxy(
             self._layout, self._stats_socket, beside=self._beside, live=live
         )
-        changed = self._write(path, text)
-        argv = (str(need_program("haproxy")), "-db", "-f", str(path))
+        before = path.read_text() if path.exists() else ""
         was_running = self._ground.pid(HAPROXY) is not None
+        self._write(path, wanted)
+        argv = (str(need_program("haproxy")), "-db", "-f", str(path))
         self._ground.place(
             Program(HAPROXY, self._spec.service.host, argv, priority=500, stop_signal="TERM")
         )
-        if changed and was_running:
+        if was_running and haproxy.without_servers(before) != haproxy.without_servers(wanted):
             self._ground.restart(HAPROXY)
-        elif others and was_running:
-            self._let_in()
+        elif was_running:
+            if others:
+                self._let_in()
+            for layout in filter(None, (self._layout, self._beside)):
+                haproxy_live.converge(layout, self._stats_socket)
         self._ground.wait(HAPROXY, takes_writes, "the write endpoint", ENDPOINT_SECONDS)
 
     def _let_in(self) -> None:
@@ -296,16 +276,7 @@ class Parts:
 
     def _write(self, path: Path, text: str) -> bool:
         """Write a configuration; True if it was another one before."""
-        with contextlib.suppress(OSError):
-            if path.read_text() == text:
-                return False
-        write_atomically(path, text, mode=0o600, owner=self._ground.account)
-        return True
-
-
-def member_script(ground: Ground) -> Path:
-    """What every member runs."""
-    return ground.folder / "conf" / "member.py"
+        return write_if_new(self._ground, path, text)
 
 
 def program_of(ground: Ground, node: Node) -> Program:
@@ -320,17 +291,10 @@ def program_of(ground: Ground, node: Node) -> Program:
     )
 
 
-_ENTRY = """from {package}.{name} import main
-
-if __name__ == "__main__":
-    main()
-"""
-
-
 def _first_data(layout: Layout) -> list[Path]:
     """What the parts make at their first start."""
     return [*(node.data / "member" for node in layout.etcd), *(node.data for node in layout.nodes)]
 
 
-def _probe(check: Callable[[N], bool], node: N) -> Callable[[], bool]:
+def _probe(check: Callable[[Node], bool], node: Node) -> Callable[[], bool]:
     return lambda: check(node)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+LAGS_BYTES = 16 * 1024 * 1024
+"""A standby whose replay is further behind has to replay before it could lead."""
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five")
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,12 @@ class ProtectionFacts:
     """All standbys that stream."""
     etcd_healthy: int
     etcd_members: int
+    away: Mapping[str, str] = field(default_factory=dict)
+    """Nodes that neither lead nor stream, with what they do instead, as Patroni says it."""
+    lagging: tuple[str, ...] = ()
+    """Standbys that stream, but whose replay is far behind."""
+    paused: bool = False
+    """Patroni was told to leave the cluster as it is: nobody takes over by himself."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,13 @@ class Protection:
 
 
 def judge(facts: ProtectionFacts) -> Protection:
-    """Say what a client can rely on now."""
+    """Say what a client can rely on now, and what of the election."""
+    found = _judge_data(facts)
+    more = " ".join(_of_election(facts)) if found.level != "none" else ""
+    return Protection(found.level, f"{found.sentence} {more}".strip())
+
+
+def _judge_data(facts: ProtectionFacts) -> Protection:
     if len(facts.primaries) > 1:
         names = " and ".join(facts.primaries)
         return Protection(
@@ -51,38 +69,84 @@ def judge(facts: ProtectionFacts) -> Protection:
     if not facts.synchronous:
         return Protection(
             "none",
-            f"No synchronous standby follows {primary}: writes wait until one does, "
-            "so that nothing is acknowledged that one failure could lose.",
+            f"Writes wait: no synchronous standby follows {primary}{_doing(facts)}; nothing is "
+            "acknowledged that one failure could lose.",
         )
-    promise = "Every commit is on two nodes before it is acknowledged"
-    if facts.etcd_healthy * 2 <= facts.etcd_members:
+    if not _majority(facts) or facts.paused:
+        why = "the cluster is paused" if _majority(facts) else "the election (etcd) has no majority"
         return Protection(
             "reduced",
-            f"{promise}, but the election (etcd) has no majority: writes go on while all "
-            "nodes see each other, and no failover can happen.",
+            f"Every commit is on two nodes before it is acknowledged, but {why}: writes go on "
+            f"while {primary} and a standby do, and no failover can happen{_doing(facts)}.",
         )
-    missing = facts.members - 1 - len(facts.streaming)
-    if missing > 0 or len(facts.synchronous) < 2:
-        return Protection("reduced", f"{promise}; {_what_next(facts, primary, missing)}.")
+    return _judge_failures(facts, primary)
+
+
+def _judge_failures(facts: ProtectionFacts, primary: str) -> Protection:
+    """Every commit is on the primary and on one standby, whichever; so one node may be lost at a
+    time, and as many one after the other as leave two."""
+    promise = "every commit is on two nodes before it is acknowledged"
+    spare = len(facts.synchronous) - 1
+    if spare == 0:
+        only = facts.synchronous[0]
+        return Protection(
+            "reduced",
+            f"No failure survivable without a wait: {promise}, but {only} is the only synchronous "
+            f"standby{_doing(facts)}; losing it, or {primary}, loses no commit but makes writes "
+            "wait until another node is back.",
+        )
+    failures = "One failure" if spare == 1 else f"{_NUMBERS[spare].capitalize()} failures"
+    order = "" if spare == 1 else ", one after the other"
+    whole = not facts.away and len(facts.synchronous) == facts.members - 1
     return Protection(
-        "full",
-        f"{promise}; any one of the {facts.members} nodes may be lost without losing a commit, "
-        "and writes go on.",
+        "full" if whole else "reduced",
+        f"{failures} survivable{order}: {promise}, and writes go on when any one of "
+        f"{len(facts.synchronous) + 1} nodes is lost{_doing(facts)}.",
     )
 
 
+def _doing(facts: ProtectionFacts) -> str:
+    """Who is away and what it does, and who lags: the end of a clause, or nothing."""
+    known = [f"{name} {_word(state)}" for name, state in sorted(facts.away.items())]
+    known += [f"{name} streams but lags in replay" for name in facts.lagging]
+    waiting = [name for name in facts.streaming if name not in facts.synchronous]
+    known += [f"{name} streams but is not synchronous yet" for name in waiting]
+    return f" ({'; '.join(known)})" if known else ""
+
+
+def _word(state: str) -> str:
+    return {
+        "silent": "does not answer",
+        "creating replica": "is being copied",
+        "starting": "is starting",
+        "stopping": "is stopping",
+        "stopped": "is stopped",
+        "crashed": "has crashed",
+        "running": "runs but does not stream",
+        "in archive recovery": "replays WAL but does not stream",
+    }.get(state, f"is {state}")
+
+
+def _of_election(facts: ProtectionFacts) -> Iterator[str]:
+    if facts.etcd_members == 1 and facts.etcd_healthy == 1:
+        yield "The election (etcd) has one node: its loss freezes failover, and writes go on."
+    elif _majority(facts) and facts.etcd_healthy < facts.etcd_members:
+        lost = facts.etcd_members - facts.etcd_healthy
+        spare = facts.etcd_healthy - facts.etcd_members // 2 - 1
+        if spare == 0:
+            yield (
+                f"The election (etcd) misses {lost} of {facts.etcd_members} nodes: the loss of"
+                " another freezes failover."
+            )
+
+
+def _majority(facts: ProtectionFacts) -> bool:
+    return facts.etcd_healthy * 2 > facts.etcd_members
+
+
 def _why_no_primary(facts: ProtectionFacts) -> str:
-    if facts.etcd_healthy * 2 <= facts.etcd_members:
+    if not _majority(facts):
         return "The election (etcd) has no majority."
-    return "An election is under way, or no node that has every commit is up."
-
-
-def _what_next(facts: ProtectionFacts, primary: str, missing: int) -> str:
-    only = facts.synchronous[0]
-    if len(facts.synchronous) == 1:
-        away = f"{missing} of {facts.members} nodes away, and " if missing > 0 else ""
-        return (
-            f"{away}{only} is the only synchronous standby: losing it, or {primary}, "
-            "loses no commit but makes writes wait until another node is back"
-        )
-    return f"{missing} of {facts.members} nodes away"
+    if facts.paused:
+        return "The cluster is paused: nobody takes over by himself."
+    return f"An election is under way, or no node that has every commit is up{_doing(facts)}."

@@ -11,7 +11,7 @@ from typing import Any
 
 from naru.service import etcd, haproxy, rest
 from naru.service.layout import Layout, Node
-from naru.service.protection import Protection, ProtectionFacts, judge
+from naru.service.protection import LAGS_BYTES, Protection, ProtectionFacts, judge
 
 _SECONDS = 2.0
 SYNCHRONOUS = frozenset({"sync_standby", "quorum_standby"})
@@ -79,6 +79,8 @@ class ServiceStatus:
     etcd: tuple[EtcdStatus, ...]
     endpoints: tuple[haproxy.Endpoint, ...]
     protection: Protection
+    paused: bool = False
+    """Patroni was told to leave the cluster as it is: nobody takes over by himself."""
 
     @property
     def primary(self) -> MemberStatus | None:
@@ -126,6 +128,7 @@ def observe(layout: Layout, stats_socket: Path) -> ServiceStatus:
         _member(node, own, cluster.get(node.name, {}))
         for node, own in zip(layout.nodes, answers, strict=True)
     )
+    paused = any(one.get("pause") for one in answers)
     return ServiceStatus(
         cluster=layout.cluster,
         version=_version(answers),
@@ -135,11 +138,14 @@ def observe(layout: Layout, stats_socket: Path) -> ServiceStatus:
             for node, healthy in zip(layout.etcd, health, strict=True)
         ),
         endpoints=ends,
-        protection=judge(_facts(members, health)),
+        protection=judge(_facts(members, health, paused=paused)),
+        paused=paused,
     )
 
 
-def _facts(members: tuple[MemberStatus, ...], health: list[bool]) -> ProtectionFacts:
+def _facts(
+    members: tuple[MemberStatus, ...], health: list[bool], *, paused: bool = False
+) -> ProtectionFacts:
     return ProtectionFacts(
         members=len(members),
         primaries=tuple(one.name for one in members if one.role == "primary"),
@@ -149,6 +155,17 @@ def _facts(members: tuple[MemberStatus, ...], health: list[bool]) -> ProtectionF
         streaming=tuple(one.name for one in members if one.state == "streaming"),
         etcd_healthy=sum(health),
         etcd_members=len(health),
+        away={
+            one.name: one.state
+            for one in members
+            if one.role != "primary" and one.state != "streaming"
+        },
+        lagging=tuple(
+            one.name
+            for one in members
+            if one.state == "streaming" and (one.lag_bytes or 0) > LAGS_BYTES
+        ),
+        paused=paused,
     )
 
 

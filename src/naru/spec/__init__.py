@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from naru.spec.edit import edit_spec
 from naru.spec.load import find_spec, load
 from naru.spec.model import (
     BackupSpec,
@@ -12,8 +13,16 @@ from naru.spec.model import (
     Spec,
     TrafficSpec,
 )
+from naru.spec.numbers import (
+    MOST_MEMBERS,
+    etcd_numbers,
+    member_numbers,
+    numbers_for_etcd,
+    numbers_for_members,
+)
 
 __all__ = [
+    "MOST_MEMBERS",
     "BackupSpec",
     "EnvironmentSpec",
     "GroundSpec",
@@ -21,6 +30,11 @@ __all__ = [
     "SourceSpec",
     "Spec",
     "TrafficSpec",
+    "edit_spec",
+    "etcd_numbers",
     "find_spec",
     "load",
+    "member_numbers",
+    "numbers_for_etcd",
+    "numbers_for_members",
 ]

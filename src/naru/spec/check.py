@@ -13,6 +13,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from naru.spec.model import ServiceSpec, Spec
+from naru.spec.numbers import MOST_MEMBERS, member_numbers
 from naru.spec.rules import Rule, is_lab_address
 
 Path = tuple[str | int, ...]
@@ -65,12 +66,19 @@ def allowed(field: FieldInfo) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(_show(value) for value in get_args(annotation))
     if get_origin(annotation) is tuple:
-        return "a list of texts"
+        return _allowed_in_list(annotation)
     if annotation is bool:
         return "true or false"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "a table"
     return "a text"
+
+
+def _allowed_in_list(annotation: Any) -> str:
+    for item in getattr(get_args(annotation)[0], "__metadata__", ()):
+        if isinstance(item, Rule):
+            return f"a list; each {item.allowed}"
+    return "a list of texts"
 
 
 def _faults(detail: Mapping[str, Any]) -> list[Fault]:
@@ -132,13 +140,18 @@ def _first_member(service: ServiceSpec) -> str:
     return str(ipaddress.IPv4Address(service.first_member) + service.first_number - 1)
 
 
+def _span(spec: Spec) -> int:
+    """How many addresses from the first on the members take, with those of skipped numbers."""
+    return max(member_numbers(spec), default=0) - spec.service.first_number + 1
+
+
 def _conflicts(spec: Spec) -> Iterator[Fault]:
     """What is wrong only together: addresses used twice, ports at odds, a pool too wide."""
     service, traffic = spec.service, spec.traffic
     hosts: list[tuple[Path, str, int]] = [
         (("source", "host"), spec.source.host, 1),
         (("service", "host"), service.host, 1),
-        (("service", "first_member"), _first_member(service), service.member_count),
+        (("service", "first_member"), _first_member(service), _span(spec)),
         (("service", "etcd_host"), service.etcd_host, service.etcd_members),
         (("traffic", "host"), traffic.host, 1),
         *_backup_hosts(spec),
@@ -157,6 +170,11 @@ def _conflicts(spec: Spec) -> Iterator[Fault]:
     own = {service.own_port, service.own_port + 1}
     if own & {service.port, service.read_port}:
         yield Fault(("service", "own_port"), "and the next port must differ from the service's")
+    if len(member_numbers(spec)) < service.member_count:
+        yield Fault(
+            ("service", "skip_members"),
+            f"leaves too few of {MOST_MEMBERS} numbers for {service.member_count} members",
+        )
     if service.read_port == service.port:
         yield Fault(("service", "read_port"), "must differ from service.port")
     if service.parameter_group and service.parameter_group not in spec.parameter_group:

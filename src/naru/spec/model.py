@@ -103,6 +103,9 @@ class ServiceSpec(_Table):
     """Whether there are standbys. Without, there is one member alone, and `members` is not used."""
     members: Annotated[int, rules.between(2, 5)] = 3
     """How many PostgreSQL nodes: one primary and one synchronous standby, or more."""
+    skip_members: tuple[Annotated[int, rules.between(1, 10)], ...] = Field(default=(), strict=False)
+    """Numbers that no member has: those of hosts that were given up. The members are then the
+    first numbers that are not skipped."""
     first_member: Address = "10.1.3.41"
     """The first member's address; the others follow."""
     first_number: Annotated[int, rules.between(1, 6)] = 1
@@ -120,6 +123,10 @@ class ServiceSpec(_Table):
     )
     """From which addresses clients are let in, at the endpoints, the pool and restored instances:
     addresses and networks such as 10.1.2.0/24. This machine itself is always let in."""
+    read_lag_mb: Annotated[int, rules.between(1, 1024)] = 16
+    """A standby whose replay is further behind than so many MB gets no reads."""
+    read_lag_seconds: Annotated[int, rules.between(1, 3600)] = 10
+    """Nor does one whose replay is further behind in time."""
     database: Annotated[str, rules.SERVICE_DATABASE] = "cedb"
     """The database that the service is created with."""
     user: Annotated[str, rules.SERVICE_USER] = "cedbadmin"

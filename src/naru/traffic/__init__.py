@@ -14,6 +14,7 @@ from naru.traffic.hold import Hold
 from naru.traffic.pgbouncer import PgBouncer
 from naru.traffic.pooler import Pooler, PoolerFacts, must_be_pausable
 from naru.traffic.probe import Look, Outage, Probe, Tally
+from naru.traffic.sizing import PoolUse, Sizing, SizingFacts, judge_sizing
 
 if TYPE_CHECKING:
     from naru.traffic.pool import Pool, find_pgbouncer
@@ -24,11 +25,15 @@ __all__ = [
     "Outage",
     "PgBouncer",
     "Pool",
+    "PoolUse",
     "Pooler",
     "PoolerFacts",
     "Probe",
+    "Sizing",
+    "SizingFacts",
     "Tally",
     "find_pgbouncer",
+    "judge_sizing",
     "must_be_pausable",
 ]
 

@@ -20,6 +20,7 @@ from naru.traffic.hold import LONGEST_SECONDS, Hold
 from naru.traffic.inifile import quoted
 from naru.traffic.observing import clients
 from naru.traffic.pgbouncer import PgBouncer
+from naru.traffic.sizing import Sizing, judge_sizing, observe_sizing
 from naru.traffic.users import parse_users, read_secrets, render_users
 
 ADMIN = "naru_pool_admin"
@@ -192,6 +193,13 @@ class Pool:
             ready=service.writer("postgres"),
             longest_seconds=longest_seconds,
         )
+
+    def sizing(self, service: Service) -> Sizing:
+        """Whether the pools that lead to `service` fit into its server, and how they are used."""
+        with Console(self.pooler.admin) as console:
+            return judge_sizing(
+                observe_sizing(console, service.address, service.writer("postgres"))
+            )
 
     @property
     def _folder(self) -> Path:

@@ -9,7 +9,7 @@ from naru.errors import NaruError
 from naru.ground import Ground, hosts_of, member_hosts
 from naru.journal import Journal
 from naru.postgres import Installation, connect, fetch_all, find_installation, lacks_tls
-from naru.service import Place, Service, base_name, next_place, read_clusters
+from naru.service import Place, Service, base_name, next_place, read_clusters, unfinished_scale
 from naru.spec import Spec
 from naru.traffic import Pool
 from naru.upgrade.plan import MAINTENANCE, UpgradeFacts
@@ -58,6 +58,7 @@ def observe(
         pooled=_pooled(pool, service),
         taken=_taken(declared, live, wanted),
         free_bytes=shutil.disk_usage(ground.folder).free,
+        unfinished=unfinished_scale(service),
         lacks_tls=wanted > int(live.version) and lacks_tls(_installed(declared, wanted)),
     )
 

@@ -40,6 +40,8 @@ class UpgradeFacts:
     taken: tuple[str, ...]
     """Addresses that the new members would have and somebody else has."""
     free_bytes: int
+    unfinished: tuple[str, ...] = ()
+    """What a scale has still to do: see `naru.service.unfinished_scale`."""
     lacks_tls: bool = False
     """Whether the wanted PostgreSQL, as it is installed here, was built without TLS."""
 
@@ -90,6 +92,11 @@ def plan_upgrade(facts: UpgradeFacts) -> UpgradePlan:
 def _hindrances(facts: UpgradeFacts) -> Iterator[tuple[str, str]]:
     if facts.protection == "none":
         yield facts.sentence, "see `naru service status`; wait until the service takes writes"
+    if facts.unfinished:
+        yield (
+            f"a scale is not finished: {'; '.join(facts.unfinished)}",
+            "`naru service scale` first",
+        )
     if facts.lacks_tls:
         yield (
             f"PostgreSQL {facts.wanted} as it is installed here was built without TLS, and the"
