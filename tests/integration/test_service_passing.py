@@ -82,10 +82,10 @@ def test_three_nodes_pass_to_tls_with_all_that_lasts_though_naru_dies_on_the_way
     passing = Passing(environment.ground, environment.service.layout)
     passing.leave()
     assert not any((node.data / "member").exists() for node in environment.service.layout.etcd)
-    environment.service._parts.place_etcd()
+    environment.service._parts.election.place()
     # Killed here, the next `up` does all of it again.
     passing.leave()
-    environment.service._parts.place_etcd()
+    environment.service._parts.election.place()
     passing.arrive()
     passing.forget()
     assert read_keys(environment.service.layout) == KEPT

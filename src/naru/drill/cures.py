@@ -16,7 +16,6 @@ from naru.drill import clock, deaf
 from naru.drill.disk import SmallDisk
 from naru.errors import ServerError, UnreachableError
 from naru.ground import Reloadable, processes_of, show_new_certificates
-from naru.postgres import connect
 from naru.service import Service, Standalone, beside_spec
 from naru.system import wait_until
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from naru.drill.stage import Stage
 
 REBUILD_SECONDS = 60.0
-_RESUME = "SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery() AND pg_is_wal_replay_paused()"
 
 
 def thaw(stage: Stage) -> None:
@@ -42,13 +40,6 @@ def start(stage: Stage, program: str) -> None:
 def hear(stage: Stage) -> None:
     """Mend every line that was cut."""
     deaf.hear(processes_of(stage.ground.folder))
-
-
-def resume_replay(stage: Stage, member: str) -> None:
-    """Let a standby apply what it receives."""
-    with contextlib.suppress(UnreachableError):
-        with connect(stage.service.member(member, "postgres"), purpose="drill") as connection:
-            connection.execute(_RESUME)
 
 
 def put_back(stage: Stage, path: str, aside: str) -> None:
@@ -116,7 +107,6 @@ _CURES: Mapping[str, Callable[..., None]] = {
     "frozen": thaw,
     "away": start,
     "cut": hear,
-    "replay-paused": resume_replay,
     "moved": put_back,
     "settings": settle_settings,
     "restored": take_instance_away,

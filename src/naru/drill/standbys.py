@@ -12,7 +12,7 @@ from naru.drill.nodes import another_leads, lose, postgres_processes, signal_all
 from naru.drill.stage import Stage
 from naru.drill.strike import Struck, has_returned
 from naru.drill.workload import Workload
-from naru.errors import DeadlineError, NaruError
+from naru.errors import DeadlineError, NaruError, UsageError
 from naru.postgres import Lsn, connect, fetch_all, fetch_value
 from naru.service import Member
 from naru.system import arguments_of, wait_until
@@ -67,7 +67,7 @@ def lose_standbys(stage: Stage, primary: Member, workload: Workload) -> Struck:
 
 def _says_that_writes_wait(stage: Stage) -> str | None:
     protection = stage.service.status().protection
-    said = protection.level == "none" and "writes wait" in protection.sentence
+    said = protection.level == "none" and "writes wait" in protection.sentence.lower()
     return protection.sentence if said else None
 
 
@@ -148,11 +148,16 @@ def _bytes_that_only_it_has(stage: Stage, primary: Member) -> int:
 
 
 def stop_replay(stage: Stage, primary: Member) -> Struck:
-    """A standby receives and does not apply."""
-    name = others(stage, primary)[0].name
-    stage.wounds.note("replay-paused", name)
-    with connect(stage.service.member(name, "postgres"), purpose="drill") as connection:
-        connection.execute("SELECT pg_wal_replay_pause()")
+    """A standby receives and does not apply: what replays there is frozen.
+
+    To pause replay would not do: Patroni lets it go on within a second.
+    """
+    standby = others(stage, primary)[0]
+    name, replaying = standby.name, list(titled(standby, "startup"))
+    if not replaying:
+        raise UsageError(f"nothing replays WAL at {name}", remedy="see `naru service status`")
+    stage.wounds.note("frozen")
+    signal_all(replaying, signal.SIGSTOP)
     stopped_at, details = time.time(), {"member": name}
     with connect(stage.service.writer("postgres"), purpose="drill") as connection:
         for _ in range(_MEGABYTES):

@@ -12,7 +12,7 @@ from typing import Any
 
 from naru.ground import GroundStatus
 from naru.service.fencing import Fenced
-from naru.service.parts import GUARDIAN
+from naru.service.host_programs import GUARDIAN
 from naru.service.status import ServiceStatus
 from naru.service.storage import Storage
 

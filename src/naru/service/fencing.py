@@ -11,7 +11,7 @@ from pathlib import Path
 
 from naru.ground import Ground
 from naru.service.layout import Layout
-from naru.service.parts import GUARDIAN
+from naru.service.host_programs import GUARDIAN
 
 RECENT_SECONDS = 3600.0
 _TAIL = 256 * 1024
