@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from naru.ground import Ground
-from naru.service.layout import Layout
 from naru.service.host_programs import GUARDIAN
+from naru.service.layout import Layout
 
 RECENT_SECONDS = 3600.0
 _TAIL = 256 * 1024
