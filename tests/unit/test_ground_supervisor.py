@@ -103,18 +103,19 @@ class Restless(Supervisor):
 
     def __init__(self) -> None:
         super().__init__(Path("nowhere"))
-        self.known, self.starts, self.stops = True, 1, 0
+        self.known, self.state, self.starts, self.stops = True, "RUNNING", 1, 0
 
     def _call(self, method: str, *values: Any, **_: Any) -> Any:
         match method.removeprefix("supervisor."):
             case "getAllProcessInfo":
-                info = {"name": "etcd3", "statename": "RUNNING", "pid": 7, "start": 1, "now": 2}
+                info = {"name": "etcd3", "statename": self.state, "pid": 7, "start": 1, "now": 2}
                 return [{**info, "spawnerr": ""}] * self.known
             case "stopProcess":
                 self.stops += 1
+                self.state = "STOPPED"
             case "removeProcessGroup":
                 self.starts -= 1
-                self.known = self.starts >= 0
+                self.known, self.state = self.starts >= 0, "RUNNING"
                 return None if self.known else True
         return None
 
