@@ -72,7 +72,8 @@ class Contenders:
 
         def go() -> Run:
             sides = f"--source {self._uris[0]} --target {self._uris[1]} --jobs {self._jobs}"
-            command = f"{sys.executable} -m naru verify {sides} {' '.join(more)} --json"
+            options = f"{' '.join(more)} --state state --json"
+            command = f"{sys.executable} -m naru verify {sides} {options}"
             wanted = f"|| test $? = {1 if differ else 0}"
             return self._timed(f"{command} >{self._pair.folder}/document {wanted}")
 

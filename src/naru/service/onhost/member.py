@@ -13,7 +13,7 @@ A member speaks from its own address, as it does on a host of its own: so a list
 members apart.
 
 Patroni keeps a watchdog of ours: see `keeping`. Its durations do not jump with the clock: see
-`steady`.
+`steady`. It knows at once when its server has ended: see `ended`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .ended import know_ended_servers
 from .keeping import keep_watchdogs
 from .steady import SteadyTime, measure_steadily
 
@@ -234,6 +235,7 @@ def main() -> None:
     measure_steadily()
     wait_for_members_alone(Members(Path(sys.argv[1])))
     keep_watchdogs()
+    know_ended_servers()
     api: Any = importlib.import_module("patroni.api")
     setattr(api.RestApiHandler, f"do_GET_{FRESH}", answer_fresh)
     follow_hosts(importlib.import_module("patroni.dcs.etcd"))

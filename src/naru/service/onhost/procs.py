@@ -69,6 +69,14 @@ def servers_of(data: Path) -> list[int]:
     return sorted(found, key=lambda pid: (chief is None or pid != chief.pid, pid))
 
 
+def orphans_of(data: Path) -> list[int]:
+    """Processes of a server in `data` whose postmaster has ended."""
+    found = [pid for pid in _all() if _stands_in(pid, data) and process(pid)]
+    return [
+        pid for pid in found if _command(pid).startswith("postgres:") and _parent(pid) not in found
+    ]
+
+
 def of_program(name: str, but: str) -> list[int]:
     """Every process that says it belongs to program `name`, without those that run `but`.
 
@@ -136,6 +144,13 @@ def _stands_in(pid: int, data: Path) -> bool:
         )
     except OSError:
         return False
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def _says(pid: int, word: bytes) -> bool:
