@@ -126,3 +126,35 @@ def test_a_program_that_is_started_once_more_is_still_taken_away() -> None:
     assert (supervisor.known, supervisor.stops) == (False, 2)
     supervisor.forget("etcd3")
     assert supervisor.stops == 2
+
+
+class Returning(Supervisor):
+    """A program that has ended by itself when it is told to stop, and is started again."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("nowhere"))
+        self.states, self.stops = ["exited", "exited", "starting", "stopping", "stopped"], 0
+
+    def _call(self, method: str, *values: Any, **_: Any) -> Any:
+        state = self.states[0]
+        if method == "supervisor.stopProcess":
+            self.stops += 1
+            return None
+        if len(self.states) > 1 and (state != "starting" or self.stops):
+            self.states.pop(0)
+        info = {"name": "etcd3", "statename": state.upper(), "pid": 0, "start": 1, "now": 2}
+        return [{**info, "spawnerr": ""}]
+
+
+def test_a_program_that_is_just_being_started_again_is_stopped_all_the_same() -> None:
+    supervisor = Returning()
+    supervisor.stop("etcd3", 30)
+    assert supervisor.states == ["stopped"]
+    assert supervisor.stops >= 1
+
+
+def test_a_program_that_has_exited_for_good_has_ended() -> None:
+    supervisor = Returning()
+    supervisor.states = ["exited"]
+    supervisor.stop("etcd3", 30)
+    assert supervisor.stops == 0

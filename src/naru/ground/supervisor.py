@@ -14,7 +14,7 @@ from typing import Any
 
 from naru.errors import ServerError, UnreachableError, UsageError
 from naru.ground.model import Program
-from naru.system import wait_until
+from naru.system import Deadline, wait_until
 
 RPC_SECONDS = 10
 _LOG_BYTES = "10MB"
@@ -22,7 +22,9 @@ _LOG_BACKUPS = 3
 # supervisor waits a second longer after each failed start: about three minutes in all.
 _START_RETRIES = 18
 
-_LIVING = {"starting", "running", "backoff", "stopping"}
+_LIVING = {"starting", "running", "backoff"}
+_RESTART_SECONDS = 2.0
+"""A program that has exited and is to be started again is, within this time."""
 
 _BAD_NAME, _SPAWN_ERROR, _ALREADY_STARTED, _NOT_RUNNING, _STILL_RUNNING = 10, 50, 60, 70, 91
 _STOP_SECONDS = 120.0
@@ -156,12 +158,18 @@ class Supervisor:
 
         Raises DeadlineError when it has not ended after `seconds`.
         """
-        # A supervisor that is asked to wait does so by looking all the time.
-        self._call("supervisor.stopProcess", name, False, forgive=(_NOT_RUNNING, _BAD_NAME))
+        exited: Deadline | None = None
 
         def has_ended() -> bool:
+            """One that ended by itself is started again in a moment, and then asked to stop."""
+            nonlocal exited
             found = self.programs().get(name)
-            return found is None or found.state not in _LIVING
+            state = "stopped" if found is None else found.state
+            if state in _LIVING:
+                # A supervisor that is asked to wait does so by looking all the time.
+                self._call("supervisor.stopProcess", name, False, forgive=(_NOT_RUNNING, _BAD_NAME))
+            exited = (exited or Deadline(_RESTART_SECONDS, name)) if state == "exited" else None
+            return exited.passed if exited is not None else state not in {*_LIVING, "stopping"}
 
         wait_until(has_ended, f"{name} to end", seconds, every=0.05)
 
