@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ import pytest
 from naru.errors import UsageError
 from naru.ground import Program
 from naru.ground.folder import socket_path, state_folder
-from naru.ground.supervisor import Supervisor, render_program, render_supervisord
+from naru.ground.supervisor import (
+    ProcessInfo,
+    Supervisor,
+    render_program,
+    render_supervisord,
+)
 from naru.ground.supervisor_program import woken
 from naru.system import server_account
 
@@ -158,3 +164,18 @@ def test_a_program_that_has_exited_for_good_has_ended() -> None:
     supervisor.states = ["exited"]
     supervisor.stop("etcd3", 30)
     assert supervisor.stops == 0
+
+
+def test_what_has_only_been_forked_is_not_sent_a_signal_that_would_be_lost() -> None:
+    class Forking(Supervisor):
+        def _call(self, method: str, *_: Any, **__: Any) -> Any:
+            assert method == "supervisor.getPID"
+            return os.getpid()
+
+    supervisor = Forking(Path("nowhere"))
+    info = ProcessInfo("etcd3", "starting", os.getpid(), 0, "")
+    assert supervisor._only_forked(info)
+    assert not supervisor._only_forked(replace(info, state="running"))
+    with subprocess.Popen(["/bin/sleep", "100"]) as program:
+        assert not supervisor._only_forked(replace(info, pid=program.pid))
+        program.kill()

@@ -55,11 +55,14 @@ def test_what_only_waits_to_be_reaped_is_no_postmaster(data: Path) -> None:
         for each in (stock, one):
             each._postmaster_pid = {}
         assert one.is_running()
+        with pytest.raises(importlib.import_module("psutil").TimeoutExpired):
+            one.wait(0.01)
         child.kill()
         wait_until(lambda: process(child.pid) is None, "the process to end", 10)
         assert stock.is_running()
         assert not one.is_running()
         assert not one._is_postmaster_process()
+        assert one.wait(60) is None
 
 
 def test_backends_without_a_postmaster_are_ended_and_a_new_server_is_not(data: Path) -> None:
@@ -123,7 +126,7 @@ def test_patroni_has_what_is_changed_of_it() -> None:
     postgresql: Any = importlib.import_module("patroni.postgresql")
     ha: Any = importlib.import_module("patroni.ha")
     for kind, names in (
-        (postgresql.PostmasterProcess, ("is_running", "_is_postmaster_process")),
+        (postgresql.PostmasterProcess, ("is_running", "_is_postmaster_process", "wait")),
         (postgresql.Postgresql, ("is_running",)),
         (ha.Ha, ("watch", "wakeup")),
     ):

@@ -14,7 +14,7 @@ from typing import Any
 
 from naru.errors import ServerError, UnreachableError, UsageError
 from naru.ground.model import Program
-from naru.system import Deadline, wait_until
+from naru.system import Deadline, arguments_of, wait_until
 
 RPC_SECONDS = 10
 _LOG_BYTES = "10MB"
@@ -165,13 +165,21 @@ class Supervisor:
             nonlocal exited
             found = self.programs().get(name)
             state = "stopped" if found is None else found.state
-            if state in _LIVING:
+            if state in _LIVING and not (found and self._only_forked(found)):
                 # A supervisor that is asked to wait does so by looking all the time.
                 self._call("supervisor.stopProcess", name, False, forgive=(_NOT_RUNNING, _BAD_NAME))
             exited = (exited or Deadline(_RESTART_SECONDS, name)) if state == "exited" else None
             return exited.passed if exited is not None else state not in {*_LIVING, "stopping"}
 
         wait_until(has_ended, f"{name} to end", seconds, every=0.05)
+
+    def _only_forked(self, one: ProcessInfo) -> bool:
+        """It is not the program yet, but its supervisor still: it would take a signal, and then
+        become the program, which knows nothing of it."""
+        if one.state != "starting" or one.pid is None:
+            return False
+        own = int(self._call("supervisor.getPID"))
+        return arguments_of(one.pid) == arguments_of(own)
 
     def shut_down(self) -> None:
         """Ask it to stop all programs in order and to end itself; does not wait."""

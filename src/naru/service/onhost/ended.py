@@ -38,7 +38,12 @@ def count_the_dead(postmaster: Any) -> None:
     def is_living_postmaster(self: Any) -> bool:
         return process(self.pid) is not None and is_postmaster(self)
 
+    def wait(self: Any, timeout: float | None = None) -> None:
+        if not _has_ended(self.pid, timeout):
+            raise importlib.import_module("psutil").TimeoutExpired(timeout, self.pid)
+
     postmaster.is_running, postmaster._is_postmaster_process = lives, is_living_postmaster
+    postmaster.wait = wait
 
 
 def leave_no_orphans(server: Any) -> None:
@@ -80,24 +85,27 @@ class Ends:
         """Call `wake` once when `pid` ends; again asked of the same, it changes nothing."""
         if pid == self._pid:
             return
-        try:
-            handle = os.pidfd_open(pid)
-        except OSError:
-            return
         self._pid = pid
-        threading.Thread(
-            target=_wait, args=(handle, wake), name=f"end of {pid}", daemon=True
-        ).start()
+        threading.Thread(target=_tell, args=(pid, wake), daemon=True).start()
 
 
-def _wait(handle: int, wake: Callable[[], None]) -> None:
+def _tell(pid: int, wake: Callable[[], None]) -> None:
+    _has_ended(pid, None)
+    wake()
+
+
+def _has_ended(pid: int, seconds: float | None) -> bool:
+    """True once no process `pid` lives any more, or it waits to be reaped; waits for that."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return True
     try:
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        poll.poll()
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
     finally:
         os.close(handle)
-    wake()
 
 
 def wake_at_the_end(loop: Any, ends: Ends) -> None:
