@@ -81,6 +81,7 @@ RAISED: dict[str, AlarmFacts] = {
     "scale-open": replace(CALM, unfinished=("cedbserver3 was cut off while joining",)),
     "pools-too-large": replace(CALM, too_large="the pools may ask for 300 connections"),
     "next-fault-stops-writes": in_status(protection=REDUCED),
+    "member-away": in_status(protection=Protection("reduced", "One failure.", survives=1)),
     "etcd-down": in_status(etcd=etcd(True, True, False)),
     "member-fenced": replace(CALM, fenced=(Fenced("b", 0.0, "the guardian"),)),
     "damaged-pages": replace(CALM, damaged={"b": 2}),

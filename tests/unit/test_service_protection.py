@@ -107,6 +107,8 @@ def test_a_member_that_is_being_copied_is_named_and_does_not_count() -> None:
     assert found.level == "reduced"
     assert found.sentence.startswith("One failure survivable:")
     assert "any one of 3 nodes is lost (d is being copied)" in found.sentence
+    assert found.survives == 1
+    assert judge(replace(WELL, synchronous=("b",), streaming=("b",))).survives == 0
 
 
 def test_a_standby_that_lags_or_is_not_synchronous_yet_is_named() -> None:

@@ -32,6 +32,7 @@ ALARMS: Mapping[str, str] = {
     "no-failover": SERIOUS,
     "cluster-paused": SERIOUS,
     "next-fault-stops-writes": NOTICE,
+    "member-away": NOTICE,
     "etcd-down": NOTICE,
     "scale-open": NOTICE,
     "member-fenced": NOTICE,
@@ -148,7 +149,8 @@ def _of_protection(found: ServiceStatus) -> Iterator[Alarm]:
     elif found.paused:
         yield Alarm("cluster-paused", found.protection.sentence)
     elif found.protection.level == "reduced" and len(primaries) == 1:
-        yield Alarm("next-fault-stops-writes", found.protection.sentence)
+        word = "member-away" if found.protection.survives else "next-fault-stops-writes"
+        yield Alarm(word, found.protection.sentence)
     if away:
         yield Alarm("etcd-down", f"no answer from {', '.join(away)}")
 

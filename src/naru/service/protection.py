@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 LAGS_BYTES = 16 * 1024 * 1024
 """A standby whose replay is further behind has to replay before it could lead."""
@@ -35,18 +35,21 @@ class ProtectionFacts:
 
 @dataclass(frozen=True)
 class Protection:
-    """`full`: any one node may be lost and writes go on; `reduced`: nothing is lost, but the
-    next fault stops writes; `none`: writes stand still now."""
+    """`full`: everybody who belongs is there, and any one may be lost while writes go on;
+    `reduced`: nothing is lost, but somebody or something is missing; `none`: writes stand still
+    now."""
 
     level: str
     sentence: str
+    survives: int = 0
+    """How many members may be lost, one after the other, while writes go on."""
 
 
 def judge(facts: ProtectionFacts) -> Protection:
     """Say what a client can rely on now, and what of the election."""
     found = _judge_data(facts)
     more = " ".join(_of_election(facts)) if found.level != "none" else ""
-    return Protection(found.level, f"{found.sentence} {more}".strip())
+    return replace(found, sentence=f"{found.sentence} {more}".strip())
 
 
 def _judge_data(facts: ProtectionFacts) -> Protection:
@@ -102,6 +105,7 @@ def _judge_failures(facts: ProtectionFacts, primary: str) -> Protection:
         "full" if whole else "reduced",
         f"{failures} survivable{order}: {promise}, and writes go on when any one of "
         f"{len(facts.synchronous) + 1} nodes is lost{_doing(facts)}.",
+        survives=spare,
     )
 
 
