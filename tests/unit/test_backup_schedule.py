@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import time
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from naru.backup.schedule_program import REFUSED_SECONDS, RETRY_SECONDS, Notes, Schedule, obsolete
+from naru.backup.schedule_program import (
+    REFUSED_SECONDS,
+    RETRY_SECONDS,
+    Keeper,
+    Notes,
+    Schedule,
+    obsolete,
+)
 
 SEOUL = ZoneInfo("Asia/Seoul")
 
@@ -83,3 +94,27 @@ def test_of_obsolete_backups_those_go_first_that_build_on_others() -> None:
         {"backup_id": "20261119T030000", "status": "STARTED"},
     ]
     assert obsolete(json.dumps({"x": listed})) == ["20261111T030000", "20261110T030000"]
+
+
+@pytest.mark.parametrize(("kind", "asked", "left"), [
+    ("full", -5, False), ("full", +5, True), ("incremental", -5, True),
+])  # fmt: skip
+def test_a_full_backup_serves_what_was_asked_for_before_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, asked: int, left: bool
+) -> None:
+    wanted = tmp_path / "wanted"
+    keeper = Keeper({
+        "barman": "barman", "config": "barman.conf", "server": "cedb", "zone": "Asia/Seoul",
+        "streaming": str(tmp_path / "streaming"), "notes": str(tmp_path / "notes.json"),
+        "wanted": str(wanted), "start_hour": 3, "archive_minutes": 5, "full_every_days": 7,
+    })  # fmt: skip
+
+    def backup(_: str) -> subprocess.CompletedProcess[str]:
+        wanted.touch()
+        at = time.time() + asked
+        os.utime(wanted, (at, at))
+        return subprocess.CompletedProcess((), 0, "", "")
+
+    monkeypatch.setattr(keeper, "_backup", backup)
+    keeper._take(kind)
+    assert wanted.exists() is left

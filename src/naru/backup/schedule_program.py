@@ -133,13 +133,21 @@ class Keeper:
             return
         if done.returncode != 0 and kind == "incremental":
             # A new primary may lack the summaries of WAL that it needs.
-            done = self._backup("full")
+            kind, begun = "full", time.time()
+            done = self._backup(kind)
         if done.returncode == 0:
-            self._wanted.unlink(missing_ok=True)
+            if kind == "full":
+                self._serve(begun)
             self._note(failed=None, trouble=None, refused=False)
         else:
             said = (done.stdout + done.stderr).strip()
             self._note(failed=begun, trouble=said[-1000:], refused=_REFUSED in said)
+
+    def _serve(self, begun: float) -> None:
+        """What was asked for before a full backup began is done; what was asked since is not."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._wanted.stat().st_mtime < begun:
+                self._wanted.unlink()
 
     def _backup(self, kind: str) -> subprocess.CompletedProcess[str]:
         more = ["--incremental", "latest"] if kind == "incremental" else []
