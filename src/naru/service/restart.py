@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from naru.service.switchover import (
     plan_switchover,
     switch_over,
 )
-from naru.system import SILENT, Observer, wait_until
+from naru.system import SILENT, Observer, step, wait_until
 
 RESTART_SECONDS = 90
 REJOIN_SECONDS = 90
@@ -131,7 +130,7 @@ def _in_place(
     primary = status.primary
     if primary is None or plan.primary is None or not (alone or primary.pending_restart):
         return None
-    with _step(observer, f"restart {primary.name} in its place"):
+    with step(observer, f"restart {primary.name} in its place"):
         with hold() as held:
             held.pause()
             service.command(primary.name, "POST", "/restart", {}, seconds=RESTART_SECONDS)
@@ -148,7 +147,7 @@ def _in_place(
 
 
 def _restart_standby(service: Restartable, name: str, observer: Observer) -> None:
-    with _step(observer, f"restart {name}"):
+    with step(observer, f"restart {name}"):
         wait_until(lambda: _accepted(service, name), f"{name} to restart", RESTART_SECONDS)
         _settle(service)
 
@@ -166,14 +165,3 @@ def _accepted(service: Restartable, name: str) -> bool:
 
 def _settle(service: Restartable) -> None:
     wait_until(lambda: settled(service.status()), "every member to follow again", REJOIN_SECONDS)
-
-
-@contextlib.contextmanager
-def _step(observer: Observer, title: str) -> Iterator[None]:
-    observer.step(title, "running")
-    try:
-        yield
-    except BaseException:
-        observer.step(title, "failed")
-        raise
-    observer.step(title, "done")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from psycopg import sql
@@ -12,7 +11,7 @@ from psycopg import sql
 from naru.lab.creativity._crew import Crew, Job
 from naru.lab.creativity.plan import Chunk, chunks, paragraphs, rounds
 from naru.postgres import Connection, Dsn, connect, fetch_all
-from naru.system import Observer
+from naru.system import Observer, step
 
 HANDS = 3
 """Sessions side by side: one more than two cores, for while one waits for its disk."""
@@ -36,11 +35,11 @@ def _stages(
     crew: Crew, building: Dsn, rows: Mapping[str, int], seed: int, observer: Observer
 ) -> int:
     def stage(title: str, jobs: Sequence[Job], unit: str) -> int:
-        with _step(observer, title):
+        with step(observer, title):
             total = sum(rows.values()) if unit == "rows" else len(jobs)
             return crew.run(jobs, _Progress(observer, title, total, unit).add)
 
-    with _step(observer, "types and tables"):
+    with step(observer, "types and tables"):
         crew.run([Job("making the generator", _generator(rows, seed))])
         crew.run([Job("making tables", _text("types.sql") + _text("tables.sql"))])
     content = [_content(chunk) for chunk in chunks(rows)]
@@ -53,7 +52,7 @@ def _stages(
         crew.run([Job("adding foreign keys", at_once)])
         validations = [*long, *_made(session, _VALIDATE)]
         stage("foreign keys", _jobs("validating", validations), "items")
-    with _step(observer, "behaviour and access"):
+    with step(observer, "behaviour and access"):
         for part in ("behaviour.sql", "access.sql", "sequences.sql"):
             crew.run([Job(f"running {part}", _text(part))])
         crew.run([Job("removing the generator", _CLEAR)])
@@ -119,17 +118,6 @@ def _settings(scale: float) -> dict[str, str]:
         "check_function_bodies": "on",
         "statement_timeout": f"{int(_LONGEST_STATEMENT * max(1.0, scale))}s",
     }
-
-
-@contextlib.contextmanager
-def _step(observer: Observer, title: str) -> Iterator[None]:
-    observer.step(title, "running")
-    try:
-        yield
-    except BaseException:
-        observer.step(title, "failed")
-        raise
-    observer.step(title, "done")
 
 
 class _Progress:
