@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -67,6 +68,7 @@ class Play:
             run = journal.begin("service", "scale")
             scale(self.service, plan, lambda: self.stage.pool.hold(self.service, 10), run)
             assert {step.state for step in run.steps()} == {"done"}
+            run.end("done")
         return plan
 
     def reads(self) -> tuple[str, ...]:
@@ -165,6 +167,20 @@ def test_the_loss_of_one_of_three_nodes_of_the_election_has_no_effect(play: Play
     assert play.service.primary().name == leads
     play.stage.ground.start("etcd1")
     wait_until(lambda: all(one.healthy for one in play.status.etcd), "etcd1 to be back", 60)
+    play.every_commit_was_kept_and_no_client_got_an_error()
+
+
+def test_a_node_of_the_election_that_lost_its_data_comes_anew_by_a_start(play: Play) -> None:
+    leads = play.service.primary().name
+    # By itself it would begin an election of its own, as it did when it was the only one.
+    play.stage.ground.stop("etcd1")
+    shutil.rmtree(play.service.layout.etcd[0].data / "member")
+    play.service.up()
+    assert [one.healthy for one in play.status.etcd] == [True] * 3
+    assert [one.learner for one in etcd_members(play.service.layout.etcd)] == [False] * 3
+    assert any(key.endswith("leader") for key in read_keys(play.service.layout))
+    assert play.service.primary().name == leads
+    assert play.plan().empty
     play.every_commit_was_kept_and_no_client_got_an_error()
 
 

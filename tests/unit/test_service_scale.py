@@ -96,6 +96,8 @@ def test_without_a_primary_or_a_majority_no_member_comes_or_goes() -> None:
         plan_scale(replace(THREE, primary=None), wanted("m1", "m2"))
     with pytest.raises(RefusedError, match="no majority"):
         plan_scale(replace(THREE, etcd_healthy=()), wanted("m1", "m2"))
+    with pytest.raises(RefusedError, match="the cluster is paused"):
+        plan_scale(replace(THREE, paused=True), wanted("m1", "m2"))
 
 
 def test_a_member_that_was_made_to_be_alone_stays_so() -> None:

@@ -96,6 +96,11 @@ class InPlace:
             " publisher sent since then"
             for database, name in self._wal.subscriptions()
         ]
+        found += [
+            f"{node.name} is on its way in or out: `naru service scale` first"
+            for node in self._nodes
+            if not node.counts
+        ]
         clusters = read_clusters(self._ground.folder)
         if clusters is not None and clusters.beside is not None:
             found.append(

@@ -10,6 +10,7 @@ import typer
 from naru.cli import talk
 from naru.cli.noting import noted
 from naru.cli.options import JsonOption, SpecOption, YesOption, running, spec_of
+from naru.errors import RefusedError
 
 if TYPE_CHECKING:
     from naru.lab.environment import Environment
@@ -45,24 +46,27 @@ def scale(
     what naru.toml says; so a scale that was cut off goes on.
     """
     from naru.errors import UsageError
-    from naru.service import observe_scale, plan_scale, wanted_of
+    from naru.lab.alone import alone_at_work
 
     if etcd == 2:
         raise UsageError("2 nodes of the election are not possible", remedy="1 or 3")
     environment = running(spec)
     asked = _asked(environment, spec, members, etcd, tuple(remove or ()))
-    plan = plan_scale(observe_scale(environment.service), wanted_of(asked))
-    if plan.add:
-        # As the next `naru up` would ask, for which it then was too late.
-        type(environment)(asked, environment.ground.folder).plan().must_be_possible()
-    if plan.empty:
+    plan = _plan(environment, asked)
+    cut_off = _was_cut_off(environment)
+    if plan.empty and not cut_off:
         talk.say("nothing to do: the service is what it should be")
+        _declare(environment.spec, spec, asked)
     else:
-        _show(plan)
-        talk.confirm(f"scale cluster {asked.service.cluster_name}", yes=yes)
-    _declare(environment.spec, spec, asked)
-    if not plan.empty:
-        _carry_out(environment, asked, plan, pause_seconds)
+        if plan.empty:
+            talk.say("  every part is told who belongs, since the last scale was cut off")
+        else:
+            _show(plan)
+            talk.confirm(f"scale cluster {asked.service.cluster_name}", yes=yes)
+        with alone_at_work(environment.ground, "scale"):
+            _must_hold(plan, _plan(environment, asked))
+            _declare(environment.spec, spec, asked)
+            _carry_out(environment, asked, plan, pause_seconds)
     if json:
         talk.put_json(plan.to_json())
     else:
@@ -87,6 +91,39 @@ def _asked(
         with Journal.in_folder(environment.ground.folder) as journal:
             return recall_wanted(journal, environment.spec)
     return asked_for(environment.spec, members=members, etcd=etcd, remove=remove)
+
+
+def _plan(environment: Environment, asked: Spec) -> ScalePlan:
+    from naru.service import observe_scale, plan_scale, wanted_of
+
+    plan = plan_scale(observe_scale(environment.service), wanted_of(asked))
+    if plan.add:
+        # As the next `naru up` would ask, for which it then was too late.
+        type(environment)(asked, environment.ground.folder).plan().must_be_possible()
+    restored = environment.in_place().state if plan.remove else None
+    if restored is not None:
+        raise RefusedError(
+            f"the restore in place of {restored.id} is neither confirmed nor undone: what"
+            f" {', '.join(plan.remove)} had before would be deleted",
+            remedy="`naru service restore --confirm` or --undo first",
+        )
+    return plan
+
+
+def _must_hold(shown: ScalePlan, now: ScalePlan) -> None:
+    if not now.does_as(shown):
+        raise RefusedError(
+            "the service is not as it was when the plan was shown: nothing was done",
+            remedy="run the same command again",
+        )
+
+
+def _was_cut_off(environment: Environment) -> bool:
+    from naru.journal import Journal
+    from naru.service import was_cut_off
+
+    with Journal.in_folder(environment.ground.folder) as journal:
+        return was_cut_off(journal)
 
 
 def _show(plan: ScalePlan) -> None:
@@ -129,7 +166,7 @@ def _carry_out(environment: Environment, asked: Spec, plan: ScalePlan, seconds: 
     from naru.service import Service, remember_wanted, scale
 
     service = Service(asked, environment.ground)
-    with noted(environment, "scale", alone=True) as (run, observer):
+    with noted(environment, "scale") as (run, observer):
         remember_wanted(run, asked)
         scale(
             service, plan, lambda: environment.pool.hold(service, seconds), run, observer=observer
@@ -153,6 +190,11 @@ def rebuild(
         talk.say(f"note: {note}")
     talk.confirm(plan.question, yes=yes)
     with noted(environment, "rebuild", alone=True) as (run, observer):
+        if plan_rebuild(service.status(), member).question != plan.question:
+            raise RefusedError(
+                "the service is not as it was when you were asked: nothing was done",
+                remedy="run the same command again",
+            )
         done = carry_out(service, plan, observer=observer)
         for name, value in done.to_json().items():
             run.figure(name, value, "s" if name == "seconds" else "")

@@ -92,6 +92,8 @@ def wipe(stage: Stage, primary: Member) -> Struck:
         stage.ground.stop(one.name)
     for one in layout.etcd:
         shutil.rmtree(one.data / "member")
+    # Not as they were placed: who joined an election that there was cannot begin one.
+    stage.service.parts(layout).election.place()
     stage.wounds.heal()
     time.sleep(AWAY_SECONDS)
     rejoin_election(stage.ground, layout, primary.name)

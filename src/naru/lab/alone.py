@@ -9,21 +9,22 @@ from collections.abc import Iterator
 
 from naru.errors import DeadlineError, RefusedError
 from naru.ground import Ground
-from naru.system import locked, operator, write_atomically
+from naru.system import give_to, locked, operator
 
 _FILE = "work.lock"
 
 
 @contextlib.contextmanager
 def alone_at_work(ground: Ground, what: str, *, seconds: float = 0.0) -> Iterator[None]:
-    """Nobody else restarts members or changes their roles meanwhile.
+    """Nobody else starts or restarts members, or changes their roles meanwhile.
 
     Whoever is at work already is waited for, for `seconds`; then RefusedError names it. The
     lock ends with its holder, however that ends.
     """
     path = ground.folder / "data" / _FILE
-    if not path.exists():
-        write_atomically(path, "", mode=0o600, owner=ground.account)
+    # Never put in the place of another file: somebody may hold the lock on that.
+    path.touch(mode=0o600)
+    give_to(path, ground.account)
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(locked(path, "the other work to end", seconds))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from naru.ground import (
 )
 from naru.lab import maintenance
 from naru.lab.admitting import Door, end_outsiders, open_sessions, outsiders, told
+from naru.lab.alone import alone_at_work
 from naru.lab.applying import (
     carry_out_restarts,
     follow_what_moved,
@@ -43,8 +43,11 @@ from naru.service import (
     what_there_is,
 )
 from naru.spec import Spec
-from naru.system import SILENT, Observer
+from naru.system import SILENT, Observer, step
 from naru.traffic import Pool
+
+OTHER_SECONDS = 60.0
+"""How long `up` waits for another work on the service."""
 
 
 class Environment:
@@ -84,12 +87,17 @@ class Environment:
         What the spec changes is carried out by `plan` (made here when not given). Members that
         need a restart get it at once when `now`, or when no maintenance window says otherwise.
         Sessions from addresses that are not let in any more end, unless `keep_sessions`.
-        Raises SpecError or RefusedError, before anything is touched, for what cannot be.
+        Raises SpecError or RefusedError, before anything is touched, for what cannot be; and
+        RefusedError while another work on the service goes on: members that it stops, moves or
+        takes away would be started.
         """
         plan = plan or self.plan()
         plan.must_be_possible()
         with issues_noted(self.ground.folder, self.ground.certificates):
-            self._have_running(plan, observer)
+            with step(observer, "ground"):
+                self.ground.up()
+            with alone_at_work(self.ground, "naru up", seconds=OTHER_SECONDS):
+                self._have_running(plan, observer)
         wanted = self._wanted
         note_applied(self.ground, wanted, plan.restarts)
         note_changes(self.ground.folder, plan)
@@ -98,18 +106,20 @@ class Environment:
         self._restart_for(plan, wanted, observer, now=now)
 
     def _have_running(self, plan: ChangePlan, observer: Observer) -> None:
-        _step(observer, "ground", self.ground.up)
-        _step(observer, "old server", self.source.up)
+        with step(observer, "old server"):
+            self.source.up()
         if self.service.is_plain and self.pool.is_running:
             pass_to_tls(self.service, self.pool, observer)
         else:
             self.service.up(observer)
         if (beside := self.beside_service) is not None:
             beside.up_members(observer)
-        _step(observer, "pool", self._pool_up)
+        with step(observer, "pool"):
+            self._pool_up()
         follow_what_moved(self.spec, self.ground, self.pool, plan)
         if self.spec.backup.enabled:
-            _step(observer, "backups", self._backups_up)
+            with step(observer, "backups"):
+                self._backups_up()
         else:
             self.backups.switch_off()
         self._serve_certificates()
@@ -176,16 +186,21 @@ class Environment:
         if self.ground.status().orphaned:
             # So that it ends in order; where that fails all is ended at once, below.
             with contextlib.suppress(NaruError):
-                _step(observer, "programs taken over", self.ground.up)
+                with step(observer, "programs taken over"):
+                    self.ground.up()
         if self.ground.status().up:
             self.ground.stop(maintenance.PROGRAM)
-            _step(observer, "pool stopped", self.pool.stop)
+            with step(observer, "pool stopped"):
+                self.pool.stop()
             if (beside := self.beside_service) is not None:
-                _step(observer, "cluster beside stopped", beside.stop_members)
-            _step(observer, "service stopped", self.service.down)
+                with step(observer, "cluster beside stopped"):
+                    beside.stop_members()
+            with step(observer, "service stopped"):
+                self.service.down()
             self.backups.stop()
             self.beside.stop()
-        _step(observer, "ground cleared", lambda: self.ground.down(purge=purge))
+        with step(observer, "ground cleared"):
+            self.ground.down(purge=purge)
 
     def in_place(self, observer: Observer = SILENT) -> InPlace:
         """Takes the service back to a moment, telling `observer` how far it is."""
@@ -246,13 +261,3 @@ class Environment:
         self.pool.up()
         self.pool.remember(self.spec.service.user, self.service.password)
         self.pool.sync_users(self.service.writer("postgres"))
-
-
-def _step(observer: Observer, title: str, act: Callable[[], object]) -> None:
-    observer.step(title, "running")
-    try:
-        act()
-    except BaseException:
-        observer.step(title, "failed")
-        raise
-    observer.step(title, "done")

@@ -57,10 +57,12 @@ def migrations_under_way(folder: Path) -> tuple[str, ...]:
 
 def note_changes(folder: Path, plan: ChangePlan) -> None:
     """Write down what a changed naru.toml brought into force; passwords are never in a plan."""
-    if not plan.changes:
+    # Who belongs is not changed by `up`.
+    changes = [one for one in plan.changes if one.effect != "members"]
+    if not changes:
         return
     with noted(folder, "up") as run:
-        for one in plan.changes:
+        for one in changes:
             run.event(
                 "spec.changed", f"{one.key}: {one.old} → {one.new}",
                 key=one.key, old=one.old, new=one.new,

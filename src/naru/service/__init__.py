@@ -54,7 +54,13 @@ from naru.service.standalone import Standalone
 from naru.service.status import EtcdStatus, Member, MemberStatus, ServiceStatus
 from naru.service.storage import Storage, read_storage
 from naru.service.switchover import Hold, Switchover, SwitchoverPlan, plan_switchover, switch_over
-from naru.service.wanted import asked_for, recall_wanted, remember_wanted, wanted_of
+from naru.service.wanted import (
+    asked_for,
+    recall_wanted,
+    remember_wanted,
+    wanted_of,
+    was_cut_off,
+)
 from naru.service.window import Window, window_of
 
 __all__ = [
@@ -133,6 +139,7 @@ __all__ = [
     "switch_over",
     "unfinished_scale",
     "wanted_of",
+    "was_cut_off",
     "what_is_wanted",
     "what_there_is",
     "window_of",

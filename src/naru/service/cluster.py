@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from naru.service.sessions import end_sessions, sessions_at
 from naru.service.status import Member, ServiceStatus, is_primary, observe, postmaster_pid
 from naru.service.storage import Storage, place_storage_guard, read_storage
 from naru.spec import Spec
-from naru.system import SILENT, Observer, discard
+from naru.system import SILENT, Observer, discard, step
 
 
 class Service:
@@ -49,27 +49,27 @@ class Service:
         parts = self._parts
         passwords = parts.passwords()
         parts.clear_half_made()
-        with _step(observer, "election"):
+        with step(observer, "service: election"):
             parts.election.place()
             if passing is not None:
                 passing.arrive()
-        with _step(observer, "members"):
+        with step(observer, "service: members"):
             parts.place_members(passwords)
             Passing(self._ground, self.layout).forget()
             parts.apply_configuration(passwords)
             parts.place_guardian()
-        with _step(observer, "endpoints"):
+        with step(observer, "service: endpoints"):
             parts.place_haproxy(self.takes_writes)
-        with _step(observer, "database"):
+        with step(observer, "service: database"):
             create_database_and_user(self._spec.service, self.writer("postgres"), self.password)
-        with _step(observer, "storage guard"):
+        with step(observer, "service: storage guard"):
             self.guard_storage()
 
     def up_members(self, observer: Observer = SILENT) -> None:
         """Have the members running and following, and nothing else: no endpoint leads there."""
         self._data_must_fit()
         passwords = self._parts.passwords()
-        with _step(observer, f"members of {self.layout.cluster}"):
+        with step(observer, f"service: members of {self.layout.cluster}"):
             self._parts.place_members(passwords)
             self._parts.apply_configuration(passwords)
             self._parts.place_guardian()
@@ -170,7 +170,7 @@ class Service:
         if len(self.layout.etcd) == 1:
             return None
         passing = Passing(self._ground, self.layout)
-        with _step(observer, "election without TLS"):
+        with step(observer, "service: election without TLS"):
             passing.leave()
         return passing
 
@@ -368,7 +368,7 @@ class Service:
         return failover_slots.on_all(self._standbys(), slot, hasten=True)
 
     def _standbys(self) -> list[Dsn]:
-        nodes = [one for one in self.layout.nodes if not one.joining and not is_primary(one)]
+        nodes = [one for one in self.layout.nodes if one.counts and not is_primary(one)]
         return [self.member(one.name, "postgres") for one in nodes]
 
     def _as_member(self, node: Node) -> Member:
@@ -396,15 +396,3 @@ class Service:
             with connect(self.writer("postgres"), purpose="up", seconds=2) as connection:
                 return not fetch_value(connection, "SELECT pg_is_in_recovery()")
         return False
-
-
-@contextlib.contextmanager
-def _step(observer: Observer, part: str) -> Iterator[None]:
-    title = f"service: {part}"
-    observer.step(title, "running")
-    try:
-        yield
-    except BaseException:
-        observer.step(title, "failed")
-        raise
-    observer.step(title, "done")

@@ -19,7 +19,7 @@ _SIZE = "SELECT sum(pg_database_size(oid))::int8 FROM pg_database"
 
 
 def watch_copy(service: Service, name: str, observer: Observer) -> None:
-    """Wait until member `name` streams, telling how much of it has been copied.
+    """Wait until member `name` streams, or leads, telling how much of it has been copied.
 
     Raises DeadlineError when its data have not grown for three minutes.
     """
@@ -42,7 +42,10 @@ def watch_copy(service: Service, name: str, observer: Observer) -> None:
 
 
 def _streams(service: Service, name: str) -> bool:
-    return any(one.name == name and one.state == "streaming" for one in service.status().members)
+    return any(
+        one.name == name and (one.state == "streaming" or one.role == "primary")
+        for one in service.status().members
+    )
 
 
 def size_of(service: Service) -> int:

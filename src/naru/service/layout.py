@@ -53,6 +53,11 @@ class Node:
     """It is being taken away: nobody waits for it any more."""
 
     @property
+    def counts(self) -> bool:
+        """Whether anybody waits for it: it is neither on its way in nor on its way out."""
+        return not (self.joining or self.leaving)
+
+    @property
     def door(self) -> Door:
         """Its Patroni."""
         return Door(self.address, self.rest_port, self.authority)
@@ -186,6 +191,12 @@ def etcd_node_of(spec: Spec, ground: Ground, number: int) -> EtcdNode:
         pair=certificates.pair(host.name),
         client_pair=certificates.pair(CLIENT_CERTIFICATE),
     )
+
+
+def is_whole(data: Path) -> bool:
+    """True for a data folder that a server has been started in, or could be without the label
+    of a base backup: not for a copy that was cut off, whose `pg_control` comes last."""
+    return (data / "global" / "pg_control").exists() and not (data / "backup_label").exists()
 
 
 def data_version(layout: Layout) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from naru.service.layout import (
     SUPERUSER,
     Layout,
     Node,
+    is_whole,
 )
 from naru.service.membership import MembershipFile
 from naru.service.status import is_in_place, is_primary, postmaster_pid
@@ -124,7 +126,7 @@ class Parts:
             # One that leaves may hold what nobody else has, as long as its data are there.
             if not node.leaving or node.data.exists():
                 self._place_member(node)
-        for node in (one for one in self._layout.nodes if not (one.joining or one.leaving)):
+        for node in (one for one in self._layout.nodes if one.counts):
             self._wait_for(node, _probe(is_in_place, node), f"{node.name} to follow or lead")
 
     def write_configurations(self, passwords: patroni.Passwords) -> None:
@@ -139,10 +141,13 @@ class Parts:
         place_guardian(self._ground, self._spec.service.host, both)
 
     def place_member(self, node: Node, passwords: patroni.Passwords) -> None:
-        """Have one member running; it copies the primary if it has no data."""
+        """Have one member running; it copies the primary if it has no data.
+
+        One on its way in that does not run begins anew: another one must lead.
+        """
         write_programs(self._ground)
         self._write_configuration(node, passwords)
-        self._place_member(node)
+        self._place_member(node, anew=True)
 
     def configure_members(self, passwords: patroni.Passwords, *, always: bool = False) -> None:
         """Let every member that runs know who belongs now, without a restart.
@@ -160,10 +165,12 @@ class Parts:
     def _wait_for(self, node: Node, probe: Callable[[], bool], what: str) -> None:
         self._ground.wait(node.name, probe, what, MEMBERS_SECONDS)
 
-    def _place_member(self, node: Node) -> None:
+    def _place_member(self, node: Node, *, anew: bool = False) -> None:
         if self._ground.pid(node.name) is None:
-            if node.joining and postmaster_pid(node) is None:
-                # Half a copy, or what a member of its number left: never the start of a server.
+            # Half a copy, or what a member of its number left, is never the start of a server.
+            # A whole one may have led meanwhile: at a start nothing that it has is given up.
+            begins = node.joining and (anew or not is_whole(node.data))
+            if begins and postmaster_pid(node) is None:
                 discard(node.data)
             clear_stale_pid_file(node.data)
         self._ground.data_folder(node.name)
@@ -254,25 +261,28 @@ class Parts:
         wanted = haproxy.render_haproxy(
             self._layout, self._stats_socket, beside=self._beside, live=live
         )
-        before = path.read_text() if path.exists() else ""
-        was_running = self._ground.pid(HAPROXY) is not None
+        pid = self._ground.pid(HAPROXY)
         self._write(path, wanted)
-        argv = (str(need_program("haproxy")), "-db", "-f", str(path))
-        self._ground.place(
-            Program(HAPROXY, self._spec.service.host, argv, priority=500, stop_signal="TERM")
-        )
-        if was_running and haproxy.without_servers(before) != haproxy.without_servers(wanted):
-            self._ground.restart(HAPROXY)
-        elif was_running:
-            if others:
-                self._let_in()
+        self._ground.place(self._haproxy_reading(path, haproxy.without_servers(wanted)))
+        if pid is not None and self._ground.pid(HAPROXY) == pid:
+            # Always: whoever wrote the file before may have been cut off.
+            if not haproxy.allow(self._stats_socket, self._layout.allowed_file) and others:
+                self._ground.restart(HAPROXY)
             for layout in filter(None, (self._layout, self._beside)):
                 haproxy_live.converge(layout, self._stats_socket)
         self._ground.wait(HAPROXY, takes_writes, "the write endpoint", ENDPOINT_SECONDS)
 
-    def _let_in(self) -> None:
-        if not haproxy.allow(self._stats_socket, self._layout.allowed_file):
-            self._ground.restart(HAPROXY)
+    def _haproxy_reading(self, path: Path, text: str) -> Program:
+        """The program with what it reads: with another `text` it is another program, which
+        is started anew, also when whoever wrote that was cut off."""
+        return Program(
+            HAPROXY,
+            self._spec.service.host,
+            (str(need_program("haproxy")), "-db", "-f", str(path)),
+            env={"NARU_READS": hashlib.sha256(text.encode()).hexdigest()[:10]},
+            priority=500,
+            stop_signal="TERM",
+        )
 
     def _write(self, path: Path, text: str) -> bool:
         """Write a configuration; True if it was another one before."""

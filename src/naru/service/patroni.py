@@ -260,6 +260,6 @@ def _own_settings(layout: Layout, node: Node, major: int) -> dict[str, str]:
     }
     if major >= 17:
         # A logical consumer may not get ahead of a standby that could become the primary.
-        others = (one.slot for one in layout.nodes if one != node and not one.joining)
+        others = (one.slot for one in layout.nodes if one != node and one.counts)
         settings["synchronized_standby_slots"] = ",".join(others)
     return settings

@@ -11,7 +11,7 @@ from naru.errors import NaruError, RefusedError, UsageError
 from naru.service.cluster import Service
 from naru.service.copying import watch_copy
 from naru.service.status import SYNCHRONOUS, ServiceStatus
-from naru.system import SILENT, Observer, discard, wait_until
+from naru.system import SILENT, Observer, discard, step, wait_until
 
 BEGIN_SECONDS = 60
 CONFIRM_SECONDS = 60
@@ -85,8 +85,7 @@ def rebuild(service: Service, plan: RebuildPlan, *, observer: Observer = SILENT)
     """
     began = time.monotonic()
     before = _pid(service, plan.member)
-    observer.step(f"rebuild {plan.member}", "running")
-    try:
+    with step(observer, f"rebuild {plan.member}"):
         if not _told(service, plan.member):
             _start_anew(service, plan.member)
         if before is not None:
@@ -101,10 +100,6 @@ def rebuild(service: Service, plan: RebuildPlan, *, observer: Observer = SILENT)
             f"{plan.member} to confirm commits",
             CONFIRM_SECONDS,
         )
-    except BaseException:
-        observer.step(f"rebuild {plan.member}", "failed")
-        raise
-    observer.step(f"rebuild {plan.member}", "done")
     return Rebuilt(plan.member, round(time.monotonic() - began, 1))
 
 
@@ -119,7 +114,10 @@ def _told(service: Service, member: str) -> bool:
 def _start_anew(service: Service, member: str) -> None:
     node = next(one for one in service.members() if one.name == member)
     if service.primary().name == member:
-        raise RefusedError(f"{member} leads by now: nothing was done")
+        raise RefusedError(
+            f"{member} leads by now: nothing was done",
+            remedy="look at `naru service status`, and start over",
+        )
     service.ground.stop(member)
     discard(node.data)
     service.ground.start(member)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from naru.errors import RefusedError, UsageError
@@ -32,6 +32,8 @@ class ScaleFacts:
     etcd_unfinished: tuple[str, ...] = ()
     """Nodes that were about to come or to leave."""
     etcd_healthy: tuple[str, ...] = ("etcd1",)
+    paused: bool = False
+    """Patroni was told to leave the cluster as it is."""
     copy_bytes: int = 0
     """What a new member copies."""
     free_bytes: int | None = None
@@ -64,6 +66,10 @@ class ScalePlan:
     @property
     def empty(self) -> bool:
         return not (self.etcd_add or self.add or self.remove or self.etcd_remove)
+
+    def does_as(self, other: ScalePlan) -> bool:
+        """Whether both do the same, whatever they have to note."""
+        return replace(self, notes=()) == replace(other, notes=())
 
     def sentences(self) -> tuple[str, ...]:
         """The plan for people, a line a step."""
@@ -140,6 +146,8 @@ def _must_elect(facts: ScaleFacts, wanted: WantedMembers, plan: ScalePlan) -> No
 def _with_members(facts: ScaleFacts, wanted: WantedMembers, plan: ScalePlan) -> ScalePlan:
     if facts.primary is None:
         raise _refused(facts, "there is no single primary")
+    if facts.paused:
+        raise _refused(facts, "the cluster is paused")
     new = [name for name in plan.add if name not in facts.members]
     needed = int(facts.copy_bytes * ROOM * len(new))
     if facts.free_bytes is not None and needed > facts.free_bytes:

@@ -14,7 +14,7 @@ from functools import partial
 
 from naru.errors import NaruError, RefusedError
 from naru.ground import etcd_host, member_host
-from naru.journal import Run, Step, perform
+from naru.journal import FILE, Journal, Run, Step, perform
 from naru.service import etcd_members
 from naru.service.cluster import Service
 from naru.service.clusters import read_clusters
@@ -25,7 +25,7 @@ from naru.service.membership import IN, JOINING, LEAVING, Membership, Seat
 from naru.service.scale import ScaleFacts, ScalePlan
 from naru.service.status import SYNCHRONOUS
 from naru.service.switchover import Hold, plan_switchover, switch_over
-from naru.service.wanted import wanted_of
+from naru.service.wanted import wanted_of, was_cut_off
 from naru.spec import numbers_for_etcd, numbers_for_members
 from naru.system import SILENT, Observer, discard, is_locked, locked, wait_until
 
@@ -71,6 +71,7 @@ def observe_scale(service: Service) -> ScaleFacts:
             name for name in map(named, membership.etcd) if name not in voters or name in learners
         ),
         etcd_healthy=tuple(one.name for one in status.etcd if one.healthy),
+        paused=status.paused,
         copy_bytes=size_of(service),
         free_bytes=shutil.disk_usage(service.ground.folder).free,
     )
@@ -78,7 +79,13 @@ def observe_scale(service: Service) -> ScaleFacts:
 
 def unfinished_scale(service: Service) -> tuple[str, ...]:
     """What of the members and of the election is not as naru.toml asks for: a sentence each."""
-    return tuple(_unfinished(service))
+    found = tuple(_unfinished(service))
+    journal = service.ground.folder / FILE
+    if not found and journal.exists():
+        with Journal.in_folder(journal.parent) as opened:
+            if was_cut_off(opened):
+                return ("the last scale did not come to its end",)
+    return found
 
 
 def _unfinished(service: Service) -> Iterator[str]:
@@ -128,7 +135,8 @@ def scale(
 ) -> None:
     """Carry out `plan`, each step noted in `run`; `hold` keeps clients waiting in a switchover.
 
-    When it was cut off, plan again and call it again: it goes on where it was.
+    When it was cut off, plan again and call it again, also with a plan that is empty by now: it
+    goes on where it was, and in the end every part is told once more who belongs.
     """
     work = _Scaling(service, hold, observer)
     with locked(service.ground.folder / LOCK, "another scale", OTHER_SECONDS):
@@ -168,14 +176,14 @@ class _Scaling:
             Step(f"leave-{name}", f"{name} leaves the election", partial(self._leave, name))
             for name in plan.etcd_remove
         ]
-        return found
+        # Whoever was cut off between noting a change and telling it is made good here.
+        return [*found, Step("settle", "every part knows who belongs", self._settle)]
 
     # Members
 
     def _add(self, name: str) -> None:
         number = self._members[name]
-        if self._membership.members.get(number) != IN:
-            self._file.write(self._membership.with_member(number, JOINING))
+        self._file.write(self._membership.with_member(number, JOINING))
         layout = self._layout
         node = next(one for one in layout.nodes if one.name == name)
         parts = self._service.parts(layout)
@@ -184,13 +192,13 @@ class _Scaling:
         watch_copy(self._service, name, self._observer)
         wait_until(lambda: self._confirms(name), f"{name} to confirm commits", SETTLE_SECONDS)
         self._file.write(self._membership.with_member(number, IN))
-        self._configure()
-        self._service.parts(self._layout).place_haproxy(self._service.takes_writes)
-        self._service.guard_storage()
+        self._settle()
 
     def _confirms(self, name: str) -> bool:
+        """As a synchronous standby; or it has been made the primary meanwhile."""
         return any(
-            one.name == name and one.role in SYNCHRONOUS and one.state == "streaming"
+            one.name == name
+            and (one.role == "primary" or (one.role in SYNCHRONOUS and one.state == "streaming"))
             for one in self._service.status().members
         )
 
@@ -242,22 +250,14 @@ class _Scaling:
     # The election
 
     def _join(self, name: str) -> None:
-        number, membership = self._etcd[name], self._membership
-        node = etcd_node_of(self._service.spec, self._service.ground, number)
-        seat = membership.etcd.get(number)
+        number = self._etcd[name]
+        seat = self._membership.etcd.get(number)
         if seat is None or seat.state == LEAVING:
             if seat is not None:
                 self._leave(name)
             seat = Seat((*self._membership.voters, number), joined=True, state=JOINING)
             self._file.write(self._membership.with_etcd(number, seat))
-        parts = self._service.parts(self._layout)
-        for voter in self._membership.voters:
-            parts.election.wait_for(voter)
-        etcd_members.add_learner(self._layout.etcd, node)
-        parts.election.place_node(number)
-        # Noted before it has its vote: from then on no start may leave it out.
-        self._file.write(self._membership.with_etcd(number, Seat(seat.peers, joined=True)))
-        self._service.parts(self._layout).election.wait_for(number)
+        self._service.parts(self._layout).election.join(number)
 
     def _leave(self, name: str) -> None:
         number, ground = self._etcd[name], self._service.ground
@@ -276,9 +276,9 @@ class _Scaling:
         ground.remove(name)
         discard(node.data)
         ground.certificates.forget(name)
-        self._file.write(self._membership.without_etcd(number))
         # They still know it, and would ask it first.
         self._configure(always=True)
+        self._file.write(self._membership.without_etcd(number))
 
     # Both
 
@@ -287,6 +287,12 @@ class _Scaling:
         parts = self._service.parts(self._layout)
         parts.configure_members(parts.passwords(), always=always)
         parts.place_guardian()
+
+    def _settle(self) -> None:
+        """Let the endpoints and the guard of the data's size know it too; harmless when they do."""
+        self._configure(always=True)
+        self._service.parts(self._layout).place_haproxy(self._service.takes_writes)
+        self._service.guard_storage()
 
     @property
     def _membership(self) -> Membership:

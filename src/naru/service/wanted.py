@@ -62,10 +62,16 @@ def remember_wanted(run: Run, spec: Spec) -> None:
     run.remember("wanted", {key: getattr(spec.service, key) for key in _KEYS})
 
 
+def was_cut_off(journal: Journal) -> bool:
+    """Whether the last `scale` has not come to its end, or not yet."""
+    last = journal.latest("service", "scale")
+    return last is not None and last.outcome != "done"
+
+
 def recall_wanted(journal: Journal, spec: Spec) -> Spec:
     """What the last `scale` was to come to if it was cut off, else `spec` as it is."""
     last = journal.latest("service", "scale")
-    wanted = last.recall("wanted") if last is not None and last.outcome != "done" else None
+    wanted = last.recall("wanted") if last is not None and was_cut_off(journal) else None
     if wanted is None:
         return spec
     changed = {**wanted, "skip_members": tuple(wanted["skip_members"])}
