@@ -49,7 +49,10 @@ def show_new_certificates(certificates: Certificates, parts: Iterable[Reloadable
         wait_until(all_shown, "every server to show its new certificate", _SHOWN_SECONDS)
     except DeadlineError as error:
         names = ", ".join(f"{one.name}:{place.port}" for one, place in late)
-        raise DeadlineError(f"{error.message}: {names} do not") from None
+        raise DeadlineError(
+            f"{error.message}: {names} do not",
+            remedy="see their logs (`naru status`), and run the same command again",
+        ) from None
 
 
 def outdated(certificates: Sequence[Certificate]) -> tuple[tuple[Certificate, Place], ...]:

@@ -105,5 +105,8 @@ def _call(nodes: Sequence[EtcdNode], what: str, document: Mapping[str, Any]) -> 
 def _one(node: EtcdNode, what: str, document: Mapping[str, Any]) -> dict[str, Any]:
     answer = rest.post(node.door, f"/v3/{what}", document, seconds=_SECONDS)
     if answer.status != 200 or not isinstance(answer.document, dict):
-        raise ServerError(f"{node.name} refused {what}: {answer.document}")
+        raise ServerError(
+            f"{node.name} refused {what}: {answer.document}",
+            remedy=f"see the log of {node.name} (`naru status`), and run the same command again",
+        )
     return answer.document

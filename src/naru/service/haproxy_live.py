@@ -63,4 +63,7 @@ def _take_out(server: str, stats_socket: Path) -> None:
 def _command(stats_socket: Path, command: str, wanted: str = "") -> None:
     answer = haproxy.ask(stats_socket, command).strip()
     if not answer.startswith(wanted) if wanted else answer:
-        raise ServerError(f"HAProxy refused {command!r}: {answer or 'no answer'}")
+        raise ServerError(
+            f"HAProxy refused {command!r}: {answer or 'no answer'}",
+            remedy="see its log (`naru status`), and run the same command again",
+        )

@@ -48,8 +48,8 @@ def plan_restart(
     if primary is None or not settled(status):
         raise RefusedError(
             f"cluster {status.cluster}: no restart now: {status.protection.sentence}",
-            remedy="see `naru service status`; `naru up` starts who does not run; wait until every"
-            " member follows",
+            remedy="see `naru service status`; `naru up` starts who does not run, `naru service"
+            " scale` ends one that was cut off; wait until every member follows",
         )
     chosen = [one for one in status.members if member in (None, one.name)]
     if pending:
