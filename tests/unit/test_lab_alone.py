@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from naru.errors import RefusedError
+from naru.errors import RefusedError, UsageError
 from naru.ground import open_ground
 from naru.lab.alone import alone_at_work
 from naru.spec import Spec
@@ -42,7 +42,14 @@ def test_the_second_is_refused_until_the_first_has_ended_or_died(tmp_path: Path)
         ):
             pass
         other.kill()
+    assert ground.account.uid == (tmp_path / "data" / "work.lock").stat().st_uid
     with alone_at_work(ground, "restart"):
         assert "restart, begun at" in (tmp_path / "data" / "work.lock").read_text()
     with alone_at_work(ground, "switchover"):
         assert f"process {os.getpid()}" in (tmp_path / "data" / "work.lock").read_text()
+
+
+def test_where_there_is_no_environment_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no environment"):
+        with alone_at_work(open_ground(Spec(), tmp_path), "drill kill-primary"):
+            pass

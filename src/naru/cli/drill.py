@@ -77,7 +77,8 @@ def run_drill(
     the others. With --repeat, --report shows the median and the worst of each.
     """
     from naru.drill import choose_drills
-    from naru.ground import state_folder
+    from naru.ground import open_ground, state_folder
+    from naru.lab.alone import alone_at_work
 
     drills = choose_drills(name, tuple(only or ()), tuple(without or ()))
     wanted, file = spec_of(spec)
@@ -86,12 +87,14 @@ def run_drill(
         talk.say(f"{drill.name}: {drill.fault}; promised: {drill.promise}")
     talk.confirm(f"strike cluster {wanted.service.cluster_name} now", yes=yes)
     series = [drill for drill in drills for _ in range(repeat)]
-    if name != "all" and repeat == 1:
-        verdict = stages.run(drills[0])
-        _keep_report(report, [verdict], {})
-        _show(drills[0], verdict, json=json)
-        return
-    _all(stages, series, report, json=json)
+    # All of it: a drill that fails is mended by what would undo another work.
+    with alone_at_work(open_ground(wanted, stages.folder), f"drill {name}"):
+        if name != "all" and repeat == 1:
+            verdict = stages.run(drills[0])
+            _keep_report(report, [verdict], {})
+            _show(drills[0], verdict, json=json)
+            return
+        _all(stages, series, report, json=json)
 
 
 @dataclass(frozen=True)

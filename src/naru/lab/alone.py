@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from naru.errors import DeadlineError, RefusedError
+from naru.errors import DeadlineError, RefusedError, UsageError
 from naru.ground import Ground
 from naru.system import give_to, locked, operator
 
@@ -19,9 +19,11 @@ def alone_at_work(ground: Ground, what: str, *, seconds: float = 0.0) -> Iterato
     """Nobody else starts or restarts members, or changes their roles meanwhile.
 
     Whoever is at work already is waited for, for `seconds`; then RefusedError names it. The
-    lock ends with its holder, however that ends.
+    lock ends with its holder, however that ends. Raises UsageError where there is no environment.
     """
     path = ground.folder / "data" / _FILE
+    if not path.parent.exists():
+        raise UsageError(f"there is no environment in {ground.folder}", remedy="run `naru up`")
     # Never put in the place of another file: somebody may hold the lock on that.
     path.touch(mode=0o600)
     give_to(path, ground.account)
