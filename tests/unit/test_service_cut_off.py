@@ -18,7 +18,7 @@ from naru.journal import Journal
 from naru.lab.alone import alone_at_work
 from naru.lab.environment import Environment
 from naru.lab.noting import note_changes
-from naru.postgres import Installation
+from naru.postgres import Dsn, Installation
 from naru.service import (
     ChangePlan,
     PlannedChange,
@@ -28,12 +28,14 @@ from naru.service import (
     etcd_members,
     haproxy,
     haproxy_live,
+    storage,
     unfinished_scale,
 )
 from naru.service import patroni as patroni_file
 from naru.service.layout import Layout, is_whole, layout_of
 from naru.service.membership import IN, JOINING, LEAVING, Membership, MembershipFile, Seat
 from naru.service.parts import HAPROXY, Parts
+from naru.service.storage import place_storage_guard
 from naru.spec import ServiceSpec, Spec
 
 OURS = Installation((17, 10), Path("/usr/lib/postgresql/17/bin"), "distribution")
@@ -160,6 +162,24 @@ def test_a_configuration_of_haproxy_is_brought_into_force_by_the_next_start(
     programs.cut_off = False
     parts_of(ground, whole, after).place_haproxy(lambda: True)
     assert programs.placed[HAPROXY] != first, "what another text reads is another program"
+
+
+def test_the_guard_of_the_datas_size_learns_of_members_though_the_first_try_was_cut_off(
+    ground: Ground, programs: Programs
+) -> None:
+    def place(membership: Membership) -> Program:
+        layout = layout_of(Spec(), ground, membership)
+        place_storage_guard(Spec(), ground, layout, Dsn.of("127.1.3.32", 2866, "cedb", "postgres"))
+        return programs.placed[storage.PROGRAM]
+
+    three = Membership.of(Spec())
+    first = place(three)
+    assert place(three) == first
+    programs.cut_off = True
+    with pytest.raises(KeyboardInterrupt):
+        place(three.with_member(4, IN))
+    programs.cut_off = False
+    assert place(three.with_member(4, IN)) != first
 
 
 def test_who_is_let_in_is_told_to_haproxy_at_every_start(

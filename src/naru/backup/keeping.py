@@ -14,7 +14,7 @@ from naru.backup import receiver_program, schedule_program
 from naru.backup.fetching import render_fetch
 from naru.backup.store import Store, render_barman
 from naru.errors import UsageError
-from naru.ground import Ground, Program
+from naru.ground import Ground, Program, reading
 from naru.postgres import connect, fetch_value, scram_secret
 from naru.service import BACKUP_USER, Service
 from naru.spec import Spec
@@ -54,14 +54,12 @@ class Keeping:
             (SCHEDULE, schedule_program, 600),
         ):
             path = self._ground.folder / "conf" / f"{name}.py"
-            changed = self._write(path, inspect.getsource(module))
-            was_running = self._ground.pid(name) is not None
+            source = inspect.getsource(module)
+            self._write(path, source)
             argv = (str(self._ground.python), str(path), str(self._settings_file))
-            self._ground.place(
-                Program(name, self._spec.backup.host, argv, priority=priority, stop_seconds=20)
-            )
-            if changed and was_running:
-                self._ground.restart(name)
+            env = reading(source, self._settings_file.read_text())
+            host = self._spec.backup.host
+            self._ground.place(Program(name, host, argv, env, priority, stop_seconds=20))
 
     def stop(self) -> None:
         """Stop its programs; what they keep stays."""
@@ -148,8 +146,7 @@ class Keeping:
             "archive_minutes": backup.archive_minutes,
             "full_every_days": backup.full_every_days,
         }
-        if self._write(self._settings_file, json.dumps(settings, indent=2) + "\n"):
-            self.stop()
+        self._write(self._settings_file, json.dumps(settings, indent=2) + "\n")
 
     def _measured_segment_size(self) -> int:
         with connect(self._service.writer("postgres"), purpose="backup") as connection:
@@ -202,9 +199,7 @@ class Keeping:
             text = json.dumps({**notes, "failed": None, "trouble": None})
             write_atomically(self._notes_file, text, mode=0o600, owner=self._ground.account)
 
-    def _write(self, path: Path, text: str) -> bool:
-        """Write a file that a program reads; True if it was another one before."""
-        if path.exists() and path.read_text() == text:
-            return False
-        write_atomically(path, text, mode=0o600, owner=self._ground.account)
-        return True
+    def _write(self, path: Path, text: str) -> None:
+        """Write a file that a program reads, unless it is as it should be."""
+        if not path.exists() or path.read_text() != text:
+            write_atomically(path, text, mode=0o600, owner=self._ground.account)

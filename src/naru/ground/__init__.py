@@ -33,7 +33,15 @@ from naru.ground.hosts import (
 from naru.ground.identities import CLIENT as CLIENT_CERTIFICATE
 from naru.ground.identities import SECOND_NUMBER, Place
 from naru.ground.loopback import Loopback, open_ground
-from naru.ground.model import Ground, GroundStatus, HostStatus, PortStatus, Program, ProgramStatus
+from naru.ground.model import (
+    Ground,
+    GroundStatus,
+    HostStatus,
+    PortStatus,
+    Program,
+    ProgramStatus,
+    reading,
+)
 from naru.ground.processes import MARK as ENVIRONMENT_MARK
 from naru.ground.processes import clear_stale_pid_file, processes_of
 from naru.ground.secrets import Secrets
@@ -74,6 +82,7 @@ __all__ = [
     "outdated",
     "outside",
     "processes_of",
+    "reading",
     "restored_hosts",
     "show_new_certificates",
     "state_folder",

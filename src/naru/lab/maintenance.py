@@ -13,7 +13,7 @@ from pathlib import Path
 
 import naru
 from naru.errors import NaruError
-from naru.ground import Ground, Program, open_ground
+from naru.ground import Ground, Program, open_ground, reading
 from naru.lab.applying import carry_out_restarts
 from naru.service import Applied, AppliedFile, Service, ServiceStatus, Window, window_of
 from naru.service.restart import settled
@@ -43,27 +43,19 @@ def place_maintenance(spec: Spec, ground: Ground) -> bool:
         conf / "maintenance.py": "from naru.lab.maintenance import main\n\nmain()\n",
         conf / "spec.json": spec.model_dump_json(exclude={"service": {"password"}}) + "\n",
     }
-    changed = [path for path, text in files.items() if not _is(path, text)]
     for path, text in files.items():
         write_atomically(path, text, mode=0o600, owner=ground.account)
-    running = ground.pid(PROGRAM) is not None
     ground.place(
         Program(
             PROGRAM,
             spec.service.host,
             (str(ground.python), *map(str, files), str(ground.folder)),
-            env={"PYTHONPATH": str(package)},
+            env={"PYTHONPATH": str(package), **reading(*files.values())},
             priority=950,
             stop_seconds=5,
         )
     )
-    if changed and running:
-        ground.restart(PROGRAM)
     return True
-
-
-def _is(path: Path, text: str) -> bool:
-    return path.exists() and path.read_text() == text
 
 
 def is_due(applied: Applied | None, window: Window | None, now: datetime) -> bool:

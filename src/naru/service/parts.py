@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from naru.errors import MissingToolError
-from naru.ground import Ground, Program, clear_stale_pid_file
+from naru.ground import Ground, Program, clear_stale_pid_file, reading
 from naru.postgres import Installation, lacks_tls
 from naru.service import audit, haproxy, haproxy_live, parameters, patroni, rest
 from naru.service.etcd_parts import EtcdParts
@@ -273,13 +272,11 @@ class Parts:
         self._ground.wait(HAPROXY, takes_writes, "the write endpoint", ENDPOINT_SECONDS)
 
     def _haproxy_reading(self, path: Path, text: str) -> Program:
-        """The program with what it reads: with another `text` it is another program, which
-        is started anew, also when whoever wrote that was cut off."""
         return Program(
             HAPROXY,
             self._spec.service.host,
             (str(need_program("haproxy")), "-db", "-f", str(path)),
-            env={"NARU_READS": hashlib.sha256(text.encode()).hexdigest()[:10]},
+            env=reading(text),
             priority=500,
             stop_signal="TERM",
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from naru.ground import Ground, Program
+from naru.ground import Ground, Program, reading
 from naru.postgres import Dsn
 from naru.service import storage_program
 from naru.service.layout import REST_USER, SUPERUSER, Layout
@@ -91,23 +91,21 @@ def place_storage_guard(spec: Spec, ground: Ground, layout: Layout, writer: Dsn)
     """Have the guard running with what holds now."""
     conf = ground.folder / "conf"
     program = conf / "storage.py"
-    _write(ground, program, Path(storage_program.__file__).read_text())
+    source = Path(storage_program.__file__).read_text()
+    _write(ground, program, source)
     text = json.dumps(_settings(spec, ground, layout, writer), indent=2) + "\n"
     settings = conf / "storage.json"
-    changed = not settings.exists() or settings.read_text() != text
     _write(ground, settings, text)
-    running = ground.pid(PROGRAM) is not None
     ground.place(
         Program(
             PROGRAM,
             spec.service.host,
             (str(ground.python), str(program), str(settings)),
+            env=reading(source, text),
             priority=600,
             stop_seconds=15,
         )
     )
-    if changed and running:
-        ground.restart(PROGRAM)
 
 
 def _settings(spec: Spec, ground: Ground, layout: Layout, writer: Dsn) -> dict[str, Any]:
