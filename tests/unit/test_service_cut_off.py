@@ -149,7 +149,7 @@ def test_a_configuration_of_haproxy_is_brought_into_force_by_the_next_start(
 ) -> None:
     monkeypatch.setattr(haproxy, "allow", lambda *_: True)
     monkeypatch.setattr(haproxy_live, "converge", lambda *_: None)
-    before, after = Spec(), Spec(service=ServiceSpec(read_lag_mb=99))
+    before, after = Spec(), Spec(service=ServiceSpec(read_port=2999))
     whole = Membership.of(Spec())
     parts_of(ground, whole, before).place_haproxy(lambda: True)
     first = programs.placed[HAPROXY]
@@ -158,7 +158,7 @@ def test_a_configuration_of_haproxy_is_brought_into_force_by_the_next_start(
     programs.cut_off = True
     with pytest.raises(KeyboardInterrupt):
         parts_of(ground, whole, after).place_haproxy(lambda: True)
-    assert "mb=99" in (ground.folder / "conf" / "haproxy.cfg").read_text()
+    assert ":2999" in (ground.folder / "conf" / "haproxy.cfg").read_text()
     programs.cut_off = False
     parts_of(ground, whole, after).place_haproxy(lambda: True)
     assert programs.placed[HAPROXY] != first, "what another text reads is another program"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from naru.service.onhost.member import Progress, unfit
+from naru.ground import open_ground
+from naru.service.layout import layout_of
+from naru.service.onhost.member import Members, Progress, unfit
+from naru.service.patroni import Passwords, render
+from naru.spec import ServiceSpec, Spec
 
 STANDBY = {
     "state": "running",
@@ -77,3 +82,21 @@ def test_what_a_former_primary_alone_had_makes_nobody_late() -> None:
     assert progress.late(6.0, 90, 90, streams=True) == 0.0
     assert progress.late(60.0, 90, 90, streams=True) == 0.0
     assert progress.late(61.0, 0, 90, streams=True) == 0.0
+
+
+def test_how_far_behind_a_standby_may_be_is_read_anew_at_every_check(tmp_path: Path) -> None:
+    spec = Spec(service=ServiceSpec(read_lag_mb=2, read_lag_seconds=3))
+    (tmp_path / "ground.json").write_text('{"kind": "loopback", "network": "127.1.0.0/16"}')
+    settings = tmp_path / "m1.yml"
+
+    def bounds(spec: Spec) -> tuple[int, float]:
+        layout = layout_of(spec, open_ground(spec, tmp_path))
+        settings.write_text(render(
+            layout, layout.nodes[0], bin_folder=tmp_path, callback=None, major=17,
+            passwords=Passwords("", "", "", ""), settings={}, encoding="UTF8", locale="C.UTF-8",
+        ))  # fmt: skip
+        return members.read_lag()
+
+    members = Members(settings)
+    assert bounds(spec) == (2, 3.0)
+    assert bounds(Spec()) == (16, 10.0)

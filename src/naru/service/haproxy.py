@@ -120,7 +120,7 @@ def _switchable(layouts: Sequence[Layout], live: Path) -> str:
 
 
 def _backends(layout: Layout) -> str:
-    end, lag = layout.suffix, layout.read_lag
+    end = layout.suffix
     return f"""
 backend writes{end}
     http-check send meth OPTIONS uri /primary
@@ -128,7 +128,7 @@ backend writes{end}
 
 backend reads{end}
     balance leastconn
-    http-check send meth GET uri /{FRESH}?mb={lag.megabytes}&seconds={lag.seconds}
+    http-check send meth GET uri /{FRESH}
 {_servers(layout)}
 
 backend reads_on_primary{end}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,10 @@ def render(
         "namespace": NAMESPACE,
         "name": node.name,
         # Not Patroni's: for the program around it, see `onhost.member`.
-        "naru": {"members": [one.name for one in layout.nodes]},
+        "naru": {
+            "members": [one.name for one in layout.nodes],
+            "read_lag": asdict(layout.read_lag),
+        },
         "log": {"level": "INFO", "deduplicate_heartbeat_logs": True},
         "restapi": {
             "listen": f"{node.address}:{node.rest_port}",

@@ -37,7 +37,7 @@ COURTESY = {1: 0.1, 2: 0.2}
 """Seconds that Patroni sleeps, and what becomes of them. Other lengths stay."""
 
 FRESH = "fresh"
-"""The path of the health check for reads: `/fresh?mb=16&seconds=10`."""
+"""The path of the health check for reads."""
 
 TOLD_SECONDS = 5.0
 """What the election said of the primary so long ago still holds: it is read every second."""
@@ -66,7 +66,8 @@ _ANYBODY = re.compile(r"\*|ANY (?:\d+|None) \(\*\)")
 
 
 class Members:
-    """What stands for `*` in `synchronous_standby_names`: every member by name.
+    """What the file of settings says of members: who may be read, and what stands for `*` in
+    `synchronous_standby_names`, which is every member by name.
 
     The own name among them, which Patroni never puts there, tells it from a choice.
     """
@@ -86,6 +87,12 @@ class Members:
         own = self._read()["name"]
         found = parse(value)
         return parse("ANY 1 (*)") if own in found.members else found
+
+    def read_lag(self) -> tuple[int, float]:
+        """How far behind a standby may be that is read, in MB and in seconds: as the file says
+        now, so that nothing has to be started anew for it."""
+        found = self._read()["naru"]["read_lag"]
+        return int(found["megabytes"]), float(found["seconds"])
 
     def _read(self) -> Any:
         return json.loads(self._settings.read_text())
@@ -180,7 +187,7 @@ def unfit(
 PROGRESS = Progress()
 
 
-def answer_fresh(handler: Any) -> None:
+def answer_fresh(handler: Any, bounds: Callable[[], tuple[int, float]]) -> None:
     """`GET /fresh`: 200 if this standby may be read, 503 if not, as a word to people as well."""
     status = handler.get_postgresql_status()
     cluster = handler.server.patroni.dcs.cluster
@@ -190,13 +197,7 @@ def answer_fresh(handler: Any) -> None:
     streams = status.get("replication_state") == "streaming"
     told = 0 <= time.time() - handler.server.patroni.dcs.last_seen <= TOLD_SECONDS
     late = PROGRESS.late(time.monotonic(), primary, replayed, streams=streams, told=told)
-    given = {name: values[0] for name, values in handler.path_query.items()}
-    try:
-        bounds = int(given.get("mb", 16)), float(given.get("seconds", 10))
-    except ValueError:
-        handler.write_response(400, "mb and seconds are numbers")
-        return
-    why = unfit(status, primary, late, *bounds)
+    why = unfit(status, primary, late, *bounds())
     if handler.server.patroni.noloadbalance:
         why = why or "tagged noloadbalance"
     handler.write_response(503 if why else 200, why or "fresh")
@@ -233,11 +234,14 @@ def main() -> None:
     postgresql.STOP_POLLING_INTERVAL = 0.1
     ha.time = BriskTime()
     measure_steadily()
-    wait_for_members_alone(Members(Path(sys.argv[1])))
+    members = Members(Path(sys.argv[1]))
+    wait_for_members_alone(members)
     keep_watchdogs()
     know_ended_servers()
     api: Any = importlib.import_module("patroni.api")
-    setattr(api.RestApiHandler, f"do_GET_{FRESH}", answer_fresh)
+    setattr(
+        api.RestApiHandler, f"do_GET_{FRESH}", lambda self: answer_fresh(self, members.read_lag)
+    )
     follow_hosts(importlib.import_module("patroni.dcs.etcd"))
     importlib.import_module("patroni.__main__").main()
 
