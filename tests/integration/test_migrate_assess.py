@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -122,6 +123,33 @@ def test_a_prepared_transaction_blocks(pair: Pair) -> None:
         connection.execute(sql.SQL("PREPARE TRANSACTION {}").format(sql.Literal(gid)))
     assessment = assess(pair.source, pair.target)
     assert gid in objects(assessment)["source.prepared-transaction"]
+    assert assessment.blocked
+
+
+def test_roles_with_a_name_of_narus_are_told_and_block_where_they_own_something(
+    pair: Pair,
+) -> None:
+    tag = uuid.uuid4().hex[:8]
+    owner, member, mover = (f"naru_{word}_{tag}" for word in ("owner", "member", "mover"))
+    with connect(pair.source, purpose="test") as connection, ExitStack() as stack:
+        for name in (owner, member, mover):
+            role = sql.Identifier(name)
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+            for text in ("DROP OWNED BY {}", "DROP ROLE {}")[::-1]:
+                stack.callback(connection.execute, sql.SQL(text).format(role))
+        connection.execute(
+            sql.SQL(
+                "GRANT {member} TO {owner}; CREATE TABLE app.kept (id int PRIMARY KEY);"
+                "ALTER TABLE app.kept OWNER TO {owner};"
+                "CREATE SCHEMA naru_migration; GRANT USAGE ON SCHEMA naru_migration TO {mover};"
+                "ALTER ROLE {mover} SUPERUSER PASSWORD 'Secret-1-word'"
+            ).format(**{key: sql.Identifier(name) for key, name in
+                        (("owner", owner), ("member", member), ("mover", mover))})
+        )  # fmt: skip
+        assessment = assess(pair.source.with_(user=mover, password="Secret-1-word"), pair.target)
+    found = objects(assessment)
+    assert found["target.reserved-owner"] == {owner}
+    assert found["target.reserved-role"] == {member}
     assert assessment.blocked
 
 

@@ -23,6 +23,7 @@ from naru.migrate.findings import KINDS, reference_page
 from naru.migrate.identity import TableIdentity
 from naru.migrate.names import Relation
 from naru.migrate.ownership import Owner, Standing
+from naru.migrate.reserved import ReservedRole
 from naru.migrate.rights import Rights
 
 SETTINGS = {
@@ -143,6 +144,8 @@ CASES: dict[str, Facts] = {
     "target.owner-membership": ordinary(
         owners=(OWNER,), standing={"app": Standing(superuser=False, acts=False, may_join=False)}
     ),
+    "target.reserved-owner": rights(left_out=(ReservedRole("naru_app", named=True),)),
+    "target.reserved-role": rights(left_out=(ReservedRole("naru_app", named=False),)),
     "target.superuser-owner": ordinary(owners=(replace(OWNER, superuser=True),)),
     "target.membership": ordinary(memberships=(("pg_monitor", "app"),)),
     "target.foreign-wrapper": ordinary(wrappers=("postgres_fdw",)),

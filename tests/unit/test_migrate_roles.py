@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from naru.migrate.globals import names_in_list
+from naru.migrate.reserved import ReservedRole
 from naru.migrate.roles import Gift, Membership, Role, RoleFacts, Setting, plan_roles
 
 
@@ -62,6 +65,13 @@ def test_a_role_that_is_to_be_left_out_brings_nothing() -> None:
     source = facts(APP, memberships=(Membership("pg_monitor", "app", False),))
     plan = plan_roles(source, facts(Role("pg_monitor")), without=["app"])
     assert (plan.create, plan.grant) == ((), ())
+
+
+def test_roles_with_a_name_of_ours_are_told_unless_the_target_has_them() -> None:
+    there, missing = ReservedRole("naru_there", named=True), ReservedRole("naru_app", named=False)
+    source = replace(facts(APP), reserved=(there, missing))
+    plan = plan_roles(source, facts(Role("naru_there")))
+    assert (plan.create, plan.left_out) == ((APP,), (missing,))
 
 
 def test_memberships_come_once_and_only_in_groups_that_will_exist() -> None:

@@ -128,6 +128,16 @@ def target(facts: Facts) -> Iterator[Finding]:
         )
     for lack in facts.rights.target_fence:
         yield lacking("target.fence", login.user, lack.text, lack.remedy)
+    for role in facts.rights.left_out:
+        code = "target.reserved-owner" if role.named else "target.reserved-role"
+        yield found(
+            code,
+            role.name,
+            ("owns something in the database or has rights on it" if role.named else "stays behind")
+            + ": names that begin with naru_ are for Naru's own roles",
+            f"make it on the target (CREATE ROLE {quoted(role.name)} …), or give it another name"
+            f" on the source: ALTER ROLE {quoted(role.name)} RENAME TO …",
+        )
     if not login.superuser:
         yield from _for_another_login(facts)
 

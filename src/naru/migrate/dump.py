@@ -146,6 +146,11 @@ def _write_roles(
         settings=tuple(one for one in settings if one.role in needed),
     )
     write_atomically(partial / ROLES, as_text(roles), mode=0o600)
+    for name in sorted({role.name for one in found for role in one.reserved}):
+        observer.note(
+            f"role {name} is not in the dump, as names that begin with naru_ are for Naru's own:"
+            " make it before a restore, or give it another name first"
+        )
     if not options.passwords:
         return False
     kept = found[0].secrets

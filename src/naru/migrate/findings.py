@@ -219,6 +219,16 @@ KINDS: dict[str, Kind] = {
         "warning",
         "A role belongs to another on the source, and our login may not grant that on the target.",
     ),
+    "target.reserved-owner": Kind(
+        "blocking",
+        "Roles named `naru_…` do not come across, and one owns something in the database or has "
+        "rights on it.",
+    ),
+    "target.reserved-role": Kind(
+        "warning",
+        "Roles named `naru_…` do not come across, and one may log in to the database, or gives "
+        "rights to one that may.",
+    ),
     "target.superuser-owner": Kind(
         "warning",
         "What a superuser owns on the source belongs to our login on the target; comparisons "

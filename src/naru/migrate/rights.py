@@ -12,6 +12,7 @@ from psycopg import sql
 from naru.migrate import admittance
 from naru.migrate.admittance import Lack
 from naru.migrate.ownership import Owner, Standing, read_owners, read_standing
+from naru.migrate.reserved import ReservedRole
 from naru.migrate.roles import RolePlan
 from naru.migrate.subscription import has_substitute
 from naru.postgres import Connection, fetch_all, fetch_value
@@ -40,6 +41,8 @@ class Rights:
     """Roles that log in, and are made on the target without a password."""
     memberships: tuple[tuple[str, str], ...] = ()
     """Group and member: what our login may not grant on the target."""
+    left_out: tuple[ReservedRole, ...] = ()
+    """Roles named `naru_…` that the target does not have."""
     wrappers: tuple[str, ...] = ()
     """Foreign data wrappers that our login may not use on the target."""
 
@@ -65,6 +68,7 @@ def observe_rights(here: Connection, there: Connection, plan: RolePlan, *, exist
         standing=read_standing(there, [one.name for one in owners]),
         need_password=plan.need_password,
         memberships=_not_ours_to_grant(there, plan),
+        left_out=plan.left_out,
         wrappers=_wrappers(here, there) if exists else (),
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 
 from naru.migrate.ownership import read_owner_names
+from naru.migrate.reserved import ReservedRole, is_reserved, read_reserved
 from naru.postgres import Connection, fetch_all, fetch_one, fetch_value
 
 _NEEDED = """
@@ -42,7 +43,7 @@ SELECT r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.ro
        r.oid = 10
 FROM pg_catalog.pg_roles r
 WHERE r.oid IN (SELECT oid FROM closed)
-  AND NOT starts_with(r.rolname, 'pg_') AND NOT starts_with(r.rolname, 'naru_')
+  AND NOT starts_with(r.rolname, 'pg_')
 ORDER BY r.rolname
 """
 
@@ -139,6 +140,8 @@ class RoleFacts:
     secrets: Mapping[str, str] | None = field(repr=False)
     owners: tuple[str, ...] = ()
     """Who owns the database, or something in it."""
+    reserved: tuple[ReservedRole, ...] = ()
+    """Beside our own login, and what a service of Naru makes on every server."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ class RolePlan:
     """Roles that the target has already; their attributes and passwords are left alone."""
     need_password: tuple[str, ...]
     notices: tuple[str, ...]
+    left_out: tuple[ReservedRole, ...] = ()
+    """Those that the target does not have."""
 
 
 def observe_roles(connection: Connection, *, all_roles: bool = False) -> RoleFacts:
@@ -164,13 +169,15 @@ def observe_roles(connection: Connection, *, all_roles: bool = False) -> RoleFac
     }
     rows = fetch_all(connection, _ALL if all_roles else _NEEDED)
     roles = {row[0]: Role(*row) for row in rows}
+    reserved = () if all_roles else read_reserved(connection, roles)
     memberships = fetch_all(connection, _MEMBERSHIPS.format(**columns))
     return RoleFacts(
-        roles=roles,
+        roles={n: role for n, role in roles.items() if all_roles or not is_reserved(n)},
         memberships=tuple(Membership(*row) for row in memberships),
         settings=tuple(Setting(*row) for row in fetch_all(connection, _SETTINGS)),
         secrets=None if all_roles else _read_secrets(connection),
         owners=() if all_roles else read_owner_names(connection),
+        reserved=reserved,
     )
 
 
@@ -250,6 +257,7 @@ def plan_roles(
         kept=tuple(name for name in needed if name in target.roles),
         need_password=tuple(need),
         notices=tuple(notices),
+        left_out=tuple(one for one in source.reserved if one.name not in target.roles),
     )
 
 
