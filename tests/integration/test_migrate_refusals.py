@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from naru.migrate import sole
+from naru.errors import RefusedError
+from naru.journal import Journal
+from naru.migrate import Bounds, SeenAt, Start, abort, begin_or_resume, sole
 from naru.postgres import LocalServer, connect, fetch_all
 from tests import servers
 from tests.migration import Case, catalogs, drop_database
@@ -182,3 +185,23 @@ def test_several_open_migrations_are_told_apart_by_their_databases_or_names(made
     finally:
         for server in (made.old, made.new):
             drop_database(server, second.database)
+
+
+def test_a_target_that_another_migration_fills_is_refused_and_left_alone(made: Case) -> None:
+    elsewhere = made.folder / "elsewhere"
+    elsewhere.mkdir()
+    second = Case(elsewhere, made.old, made.new, made.database)
+    ok(made, "start")
+    done = second.command("migrate", "start", "--name", "second", *made.uris())
+    must_refuse(done, 1, "target.begun", "has begun there", "naru migrate abort")
+    # One that was admitted before the other began finds out all the same.
+    with Journal.in_folder(second.state) as journal:
+        late = begin_or_resume(journal, "second", made.source, made.target, SeenAt())
+        with pytest.raises(RefusedError, match="another migration has begun in this database"):
+            Start(late, Bounds()).perform()
+        assert "is left to the other migration" in " ".join(abort(late).lines)
+    shutil.rmtree(second.state)
+    with connect(made.source, purpose="test") as source:
+        source.execute("INSERT INTO item VALUES (0, 'later')")
+    ok(made, "cutover", "--yes")
+    ok(made, "finish", "--yes")

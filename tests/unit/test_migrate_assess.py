@@ -125,6 +125,7 @@ CASES: dict[str, Facts] = {
     "target.recovery": target(in_recovery=True),
     "target.same-server": target(identifier=1),
     "target.not-empty": state(content=ONE),
+    "target.begun": state(begun=True),
     "target.create-database": without("create_db", state(exists=False), side="target"),
     "target.database": state(exists=False),
     "target.encoding": target(encoding="EUC_KR"),
@@ -238,8 +239,14 @@ def test_a_superuser_may_use_the_reserved_connections() -> None:
     assert "source.connections" in {one.code for one in decide(without("bypass_rls", busy))}
 
 
-def test_a_target_where_a_migration_has_begun_need_not_be_empty() -> None:
-    assert decide(state(content=ONE, begun=True)) == ()
+def test_a_target_where_a_migration_has_begun_is_told_as_that() -> None:
+    (one,) = decide(state(content=ONE, begun=True))
+    assert one.code == "target.begun"
+
+
+def test_a_target_that_holds_large_objects_alone_is_not_empty() -> None:
+    (one,) = decide(state(large_objects=3))
+    assert (one.code, one.text) == ("target.not-empty", "holds 3 large objects")
 
 
 def test_what_is_said_of_a_missing_database_is_not_compared() -> None:

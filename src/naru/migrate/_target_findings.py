@@ -102,11 +102,20 @@ def database(facts: Facts) -> Iterator[Finding]:
                 f"does not exist, and {target.login.user} may not make it",
                 f"ALTER ROLE {quoted(target.login.user)} CREATEDB",
             )
-    elif state.content.total and not state.begun:
+    elif state.begun:
+        yield found(
+            "target.begun",
+            target.database,
+            "a migration or a restore has begun there",
+            "go on with it by the same command, in the folder where it was begun; or give it up"
+            " (naru migrate abort, there), or drop the database",
+        )
+    elif state.content.total or state.large_objects:
+        large = f"{state.large_objects:,} large objects"
         yield found(
             "target.not-empty",
             target.database,
-            f"holds {listed(state.content)}",
+            f"holds {listed(state.content) if state.content.total else large}",
             "name a database that does not exist yet, or empty this one",
         )
     if state.exists and source.encoding != target.encoding:

@@ -16,7 +16,7 @@ from naru.errors import NotPermittedError
 from naru.migrate import identity
 from naru.migrate.catalog import read_objects
 from naru.migrate.collations import refused_collations
-from naru.migrate.database import has_begun, read_content
+from naru.migrate.database import count_large_objects, has_begun, read_content
 from naru.migrate.decide import decide, identity_plan
 from naru.migrate.facts import SHOWN, Extension, Facts, Names, TargetState
 from naru.migrate.findings import Finding
@@ -159,6 +159,7 @@ def _read_target(
     return TargetState(
         exists=exists,
         content=Names(total, names),
+        large_objects=count_large_objects(there) if exists else 0,
         begun=exists and has_begun(there),
         reach_refused=refused,
         reach_untried=untried and not exists,

@@ -94,8 +94,8 @@ class RowCopy:
 
     def _copy(self, sides: _Sides) -> None:
         with explained(self._record.target, "ending what an earlier copy has left"):
+            ledger.claim(sides.target, self._record.mark)
             end_leftovers(sides.target)
-        ledger.create(sides.target)
         held = self._still_held(sides.source)
         if held is None:
             self._forget_parts(sides)

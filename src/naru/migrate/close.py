@@ -69,10 +69,13 @@ def abort(record: Record, *, gone: bool = False, observer: Observer = SILENT) ->
             "writes are at the target: aborting would lose what was written there",
             remedy="naru migrate rollback first, then abort; or finish, to stay",
         )
+    theirs = not gone and _is_of_another(record)
     lines = _take_away(record, observer, (record.source,) if gone else _both(record))
     open_side(record.source, record.run)
     if gone:
         lines.append(f"{record.target}: is left as it is; never let it reach the source again")
+    elif theirs:
+        lines.append(f"{record.target}: is left to the other migration that has begun there")
     elif record.run.recall("made database"):
         _drop_database(record.target)
         lines.append(f"{record.target}: the database that the migration made is dropped")
@@ -105,9 +108,17 @@ def _take_away(record: Record, observer: Observer, sides: tuple[Side, ...]) -> l
         do("drop slots and publications", lambda side=side: _drop_origins(side, names), side)  # type: ignore[misc]
     for side in sides:
         do("replica identities as before", lambda side=side: _restore(record, side), side)  # type: ignore[misc]
-    if record.target in sides:
+    if record.target in sides and not _is_of_another(record):
         do("drop the migration's own schema", lambda: _drop_ledger(record.target), record.target)
     return lines
+
+
+def _is_of_another(record: Record) -> bool:
+    """True if what the target holds is another migration's."""
+    found: list[bool] = []
+    with explained(record.target, "looking whose it is"):
+        _on(record.target, lambda at: found.append(ledger.is_of_another(at, record.mark)))
+    return any(found)
 
 
 def _end_snapshot(record: Record) -> list[str]:

@@ -156,9 +156,21 @@ def read_content(connection: Connection, most: int = 20) -> tuple[int, tuple[str
     return (rows[0][1] if rows else 0), tuple(row[0] for row in rows)
 
 
+def count_large_objects(connection: Connection) -> int:
+    """How many large objects the database holds."""
+    query = "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata"
+    return int(fetch_value(connection, query))
+
+
 def has_begun(connection: Connection) -> bool:
-    """True if a migration of ours has begun to fill this database."""
-    query = "SELECT pg_catalog.to_regnamespace(%s) IS NOT NULL"
+    """True if a migration or a restore of ours has begun to fill this database.
+
+    The schema alone tells nothing: an administrator's function may be in it.
+    """
+    query = """
+        SELECT EXISTS (SELECT FROM pg_catalog.pg_class
+                       WHERE relnamespace = pg_catalog.to_regnamespace(%s))
+    """
     return bool(fetch_value(connection, query, [OWN_SCHEMA]))
 
 
@@ -166,6 +178,11 @@ def _require_empty(connection: Connection, target: Dsn) -> None:
     if has_begun(connection):
         return
     total, names = read_content(connection, 3)
+    if not total and (large := count_large_objects(connection)):
+        raise RefusedError(
+            f"{target}: the target database is not empty: it holds {large:,} large objects",
+            remedy="name a database that does not exist yet, or SELECT lo_unlink of them",
+        )
     if total:
         more = f" and {total - len(names)} more" if total > len(names) else ""
         raise RefusedError(

@@ -136,8 +136,9 @@ class TargetState:
 
     exists: bool = True
     content: Names = Names()
+    large_objects: int = 0
     begun: bool = False
-    """A migration of Naru's has begun here."""
+    """A migration of Naru's, or a restore, has begun here."""
     reach_refused: str | None = None
     """Why the target's server cannot log in at the source."""
     reach_untried: bool = False

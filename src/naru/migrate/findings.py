@@ -171,6 +171,11 @@ KINDS: dict[str, Kind] = {
     "target.recovery": Kind("blocking", "The target is a standby."),
     "target.same-server": Kind("blocking", "Source and target are the same server."),
     "target.not-empty": Kind("blocking", "The target database holds objects already."),
+    "target.begun": Kind(
+        "blocking",
+        "A migration or a restore has begun in the target database. The same command goes on "
+        "with it, where it was begun; nothing else may.",
+    ),
     "target.create-database": Kind(
         "blocking",
         "The target database does not exist, and we may not make it.",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from naru.errors import RefusedError
 from naru.migrate.names import OWN_SCHEMA, Relation
 from naru.migrate.parts import Part
 from naru.postgres import Connection
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS {schema}.part (
     PRIMARY KEY (schema, relation, number));
 CREATE TABLE IF NOT EXISTS {schema}.large_object (
     side text, loid oid, signature text NOT NULL, PRIMARY KEY (side, loid));
+CREATE TABLE IF NOT EXISTS {schema}.owner (mark text NOT NULL);
 """
 
 _NOTE = sql.SQL(
@@ -46,6 +48,38 @@ class Copied:
 def create(connection: Connection) -> None:
     """Make the schema that holds the ledger, if it is not there."""
     connection.execute(sql.SQL(_CREATE).format(schema=_SCHEMA))
+
+
+def claim(connection: Connection, mark: str) -> None:
+    """Make the ledger that of the migration `mark`, if it is nobody's.
+
+    Raises RefusedError if it is another's: what that has copied must not count as ours.
+    """
+    create(connection)
+    with connection.transaction():
+        connection.execute(sql.SQL("LOCK {}.owner IN EXCLUSIVE MODE").format(_SCHEMA))
+        if _owner(connection) is None:
+            connection.execute(sql.SQL("INSERT INTO {}.owner VALUES (%s)").format(_SCHEMA), [mark])
+    if is_of_another(connection, mark):
+        info = connection.info
+        raise RefusedError(
+            f"{info.user}@{info.host}:{info.port}/{info.dbname}: another migration has begun in"
+            " this database",
+            remedy="abort this one (naru migrate abort), and go on with the other where it was"
+            " begun; or abort that, and start again",
+        )
+
+
+def is_of_another(connection: Connection, mark: str) -> bool:
+    """True if another migration than `mark` has begun in this database."""
+    query = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
+    row = connection.execute(query, [f"{OWN_SCHEMA}.owner"]).fetchone()
+    return bool(row and row[0]) and _owner(connection) not in (None, mark)
+
+
+def _owner(connection: Connection) -> str | None:
+    row = connection.execute(sql.SQL("SELECT mark FROM {}.owner").format(_SCHEMA)).fetchone()
+    return str(row[0]) if row else None
 
 
 def drop(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from naru.postgres import Dsn
 
 KIND = "migrate"
 _LOCK_SECONDS = "lock seconds"
+_MARK = "mark"
 Where = Literal["source", "target"]
 
 
@@ -44,6 +46,15 @@ class Record:
     def folder(self) -> Path:
         """Where files of this migration lie (the schema's archive)."""
         return self.run.journal.path.parent / "migrations" / self.names.stem / str(self.run.number)
+
+    @property
+    def mark(self) -> str:
+        """What the target's ledger knows this migration by."""
+        known = self.run.recall(_MARK)
+        if known is None:
+            known = secrets.token_hex(8)
+            self.run.remember(_MARK, known)
+        return str(known)
 
     @property
     def at(self) -> Where:

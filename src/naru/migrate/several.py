@@ -15,9 +15,9 @@ from functools import partial
 
 from naru.errors import RefusedError, UsageError
 from naru.migrate.cross import Crossing, GateShutError, PartlyComparedError, Switcher
-from naru.migrate.database import read_content
+from naru.migrate.database import count_large_objects, read_content
 from naru.migrate.dump_facts import read_databases
-from naru.postgres import Dsn, connect, fetch_value
+from naru.postgres import Dsn, connect
 from naru.system import SILENT, Deadline, Observer
 from naru.verify import ALWAYS, HeldLimit
 
@@ -69,8 +69,7 @@ def databases_between(
 
 def _holds_nothing(dsn: Dsn) -> bool:
     with connect(dsn, purpose="databases") as connection:
-        blobs = "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata"
-        return read_content(connection, 1)[0] == 0 and fetch_value(connection, blobs) == 0
+        return read_content(connection, 1)[0] == 0 and count_large_objects(connection) == 0
 
 
 def cross_one(
