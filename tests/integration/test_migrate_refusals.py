@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from naru.errors import RefusedError
+from naru.errors import RefusedError, ServerError
 from naru.journal import Journal
 from naru.migrate import Bounds, SeenAt, Start, abort, begin_or_resume, sole
+from naru.migrate.database import is_absent
 from naru.postgres import LocalServer, connect, fetch_all
 from tests import servers
 from tests.migration import Case, catalogs, drop_database
@@ -205,3 +206,19 @@ def test_a_target_that_another_migration_fills_is_refused_and_left_alone(made: C
         source.execute("INSERT INTO item VALUES (0, 'later')")
     ok(made, "cutover", "--yes")
     ok(made, "finish", "--yes")
+
+
+def test_a_start_that_fails_after_making_the_database_knows_that_it_has_made_it(
+    made: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ServerError("roles cannot be made")
+
+    with made.record() as record:
+        with monkeypatch.context() as patched:
+            patched.setattr("naru.migrate.globals.transfer_roles", refuse)
+            with pytest.raises(ServerError, match="cannot be made"):
+                Start(record, Bounds()).perform()
+        assert not is_absent(made.target)
+        assert "the migration made is dropped" in " ".join(abort(record).lines)
+    assert is_absent(made.target)

@@ -130,7 +130,9 @@ def abort(
 
 
 def _with_database(record: Record) -> str:
-    what = " and drop the target database" if record.run.recall("made database") else ""
+    from naru.migrate.record import MADE
+
+    what = " and drop the target database" if record.run.recall(MADE) else ""
     return f"migration {record.names.migration}{what}"
 
 

@@ -14,7 +14,7 @@ from naru.migrate.database import is_missing, make_database
 from naru.migrate.durable import may_have_lost
 from naru.migrate.globals import apply_database_settings, observe_database_globals
 from naru.migrate.plan import SWITCH
-from naru.migrate.record import Record
+from naru.migrate.record import MADE, Record
 from naru.migrate.retention import ANEW
 from naru.migrate.watch import must_not_be_given_up, observe_retention
 from naru.postgres import Connection, connect, fetch_value
@@ -75,11 +75,11 @@ def begin_anew(record: Record, observer: Observer = SILENT) -> None:
     """
     target = record.target.dsn
     kept = None
-    if record.at == "source" and not record.run.recall("made database") and not is_missing(target):
+    if record.at == "source" and not record.run.recall(MADE) and not is_missing(target):
         with connect(target, purpose="anew") as connection:
             kept = observe_database_globals(connection)
             space = str(fetch_value(connection, _SPACE))
-        record.run.remember("made database", True)
+        record.run.remember(MADE, True)
     abort(record, observer=observer)
     if kept is not None:
         make_database(kept.facts, target)

@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from naru.errors import NotPermittedError
+from naru.errors import NotPermittedError, UnreachableError
 from naru.migrate import identity
 from naru.migrate.catalog import read_objects
 from naru.migrate.collations import refused_collations
-from naru.migrate.database import count_large_objects, has_begun, read_content
+from naru.migrate.database import count_large_objects, has_begun, is_absent, read_content
 from naru.migrate.decide import decide, identity_plan
 from naru.migrate.facts import SHOWN, Extension, Facts, Names, TargetState
 from naru.migrate.findings import Finding
@@ -122,8 +122,8 @@ def _on_target(target: Side) -> Iterator[tuple[Connection, bool]]:
     """A connection to the target database, or to its server if there is none yet."""
     try:
         connection = target.connect("assess")
-    except NotPermittedError as error:
-        if f'database "{target.dsn.database}" does not exist' not in error.message:
+    except (NotPermittedError, UnreachableError):
+        if not is_absent(target.dsn):
             raise
         other = Side.of("target", target.dsn.with_(dbname="postgres"))
         with other.connect("assess") as connection:
@@ -171,6 +171,9 @@ def _read_target(
     )
 
 
+_NO_PASSWORD = "2F003"  # noqa: S105 - an SQLSTATE
+
+
 def _try_reach(source: Side, here: Connection, there: Connection) -> tuple[str | None, bool]:
     """Why the target's server cannot log in at the source (None if it can), and whether
     that could not be tried here.
@@ -196,7 +199,8 @@ def _try_reach(source: Side, here: Connection, there: Connection) -> tuple[str |
     except psycopg.Error as error:
         # A source without our publication is refused too, after it has been reached.
         said = _said(error)
-        return (said if "connect" in said or "password" in said else None), False
+        refused = error.sqlstate == _NO_PASSWORD or "connect" in said or "password" in said
+        return (said if refused else None), False
     finally:
         there.execute("SET statement_timeout = 0")
     return None, False

@@ -16,7 +16,7 @@ from naru.migrate import channel as channels
 from naru.migrate import holders, identity, ledger, snapshot
 from naru.migrate.channel import Channel
 from naru.migrate.outcome import open_side
-from naru.migrate.record import Record
+from naru.migrate.record import MADE, Record
 from naru.migrate.sides import Side, explained
 from naru.postgres import Connection, fetch_all
 from naru.system import SILENT, Observer
@@ -76,7 +76,7 @@ def abort(record: Record, *, gone: bool = False, observer: Observer = SILENT) ->
         lines.append(f"{record.target}: is left as it is; never let it reach the source again")
     elif theirs:
         lines.append(f"{record.target}: is left to the other migration that has begun there")
-    elif record.run.recall("made database"):
+    elif record.run.recall(MADE):
         _drop_database(record.target)
         lines.append(f"{record.target}: the database that the migration made is dropped")
     else:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from naru.errors import NotPermittedError, RefusedError, ServerError
+from naru.errors import (
+    NaruError,
+    NotPermittedError,
+    RefusedError,
+    ServerError,
+    UnreachableError,
+)
 from naru.migrate.names import OWN_SCHEMA
 from naru.migrate.sides import PLAIN
 from naru.postgres import Connection, Dsn, connect, explain, fetch_all, fetch_one, fetch_value
@@ -79,7 +85,7 @@ def prepare_database(source: Dsn, target: Dsn) -> bool:
 def make_database(wanted: DatabaseFacts, target: Dsn) -> bool:
     """As prepare_database, from what was observed of the source."""
     if is_missing(target):
-        with _maintenance(target) as connection:
+        with maintenance(target) as connection:
             _create_database(connection, target, wanted)
         return True
     with connect(target, purpose="globals", settings=PLAIN) as connection:
@@ -108,14 +114,28 @@ def is_missing(target: Dsn) -> bool:
     """True if the target's server answers and has no such database."""
     try:
         connect(target, purpose="globals", settings=PLAIN).close()
-    except NotPermittedError as error:
-        if "does not exist" not in error.message:
+    except (NotPermittedError, UnreachableError):
+        if not is_absent(target):
             raise
         return True
     return False
 
 
-def _maintenance(target: Dsn) -> Connection:
+def is_absent(target: Dsn) -> bool:
+    """True if the server's catalog does not have that database.
+
+    A refusal alone does not tell: its words are in the server's language. False as well
+    where the server cannot be asked.
+    """
+    query = "SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s"
+    try:
+        with maintenance(target) as connection:
+            return not fetch_all(connection, query, [target.database])
+    except NaruError:
+        return False
+
+
+def maintenance(target: Dsn) -> Connection:
     """A connection to a database of the target's server that certainly exists."""
     try:
         return connect(target.with_(dbname="postgres"), purpose="globals", settings=PLAIN)

@@ -65,12 +65,15 @@ class GlobalsReport:
     """Everything that people should read, of the roles too."""
 
 
-def transfer_globals(source: Dsn, target: Dsn, *, without: Sequence[str] = ()) -> GlobalsReport:
+def transfer_globals(
+    source: Dsn, target: Dsn, *, without: Sequence[str] = (), made: bool = False
+) -> GlobalsReport:
     """Make the target's database if needed, its roles, and what is set and granted on it.
 
-    Safe to run again. Raises RefusedError when the target holds user objects already.
+    Safe to run again; `made` says that an earlier run has made the database. Raises
+    RefusedError when the target holds user objects already.
     """
-    created = prepare_database(source, target)
+    created = prepare_database(source, target) or made
     roles = transfer_roles(source, target, without=without)
     notices = transfer_database_settings(source, target, created=created)
     passwords = (f"role {name} needs a new password" for name in roles.need_password)

@@ -36,6 +36,8 @@ _PIPE_BYTES = 1024 * 1024
 _F_SETPIPE_SZ = 1031
 _LOOK_SECONDS = 0.2
 _PSQL_ENDS_SECONDS = 2.0
+_NOT_IN_STATE = "55000"
+"""Of a snapshot whose transaction has ended a moment ago."""
 
 # Text must mean the same on both sides, whatever the databases' own settings are.
 TEXT_SETTINGS = {
@@ -99,7 +101,7 @@ def through_psql(reader: Reader, part: Part, purpose: str, passed: Passed) -> It
     """
     words = [
         str(reader.psql), f"--dbname={make_conninfo('', **KEEPALIVES)}",
-        "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1",
+        "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--set", "VERBOSITY=verbose",
         "--command", BEGIN,
         "--command", reader.set_snapshot().as_string(None),
         "--command", part.query().as_string(None),
@@ -164,6 +166,7 @@ def _end_early(process: subprocess.Popen[bytes]) -> None:
 def _explain(said: str, part: Part, reader: Reader) -> NaruError:
     line = next((line for line in said.splitlines() if line.strip()), "no message")
     line = line.removeprefix("psql: ").removeprefix("error: ")
-    if "snapshot" in said:
+    # By what stands there in every language: the snapshot's name, or the SQLSTATE.
+    if reader.snapshot in said or f":  {_NOT_IN_STATE}: " in line:
         return reader.gone()
     return ServerError(f"{reader.source}: reading {part.table.relation} failed: {line}")

@@ -17,6 +17,8 @@ from naru.postgres import Dsn
 KIND = "migrate"
 _LOCK_SECONDS = "lock seconds"
 _MARK = "mark"
+MADE = "made database"
+"""Remembered if the migration makes the target database, and so may drop it again."""
 Where = Literal["source", "target"]
 
 

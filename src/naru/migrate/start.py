@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from naru.errors import NaruError
 from naru.journal import Step, perform
 from naru.migrate import channel as channels
 from naru.migrate import identity
 from naru.migrate.batch import RowCopy
 from naru.migrate.building import Bounds, Builder
+from naru.migrate.database import is_absent, is_missing
 from naru.migrate.durable import make_durable, note_timeline
 from naru.migrate.follow import catch_up
 from naru.migrate.globals import transfer_globals
 from naru.migrate.largeobjects import Notes, synchronise
-from naru.migrate.record import Record
+from naru.migrate.record import MADE, Record
 from naru.migrate.sequences import read_sequences, set_sequences
 from naru.migrate.sides import explained
 from naru.migrate.statements import Phase
@@ -49,11 +51,18 @@ class Start:
 
     def _globals(self) -> None:
         record = self._record
-        report = transfer_globals(record.source.dsn, record.target.dsn)
+        if not self._run.recall(MADE) and is_missing(record.target.dsn):
+            # Noted before it is made: what fails or dies in between has made it, too.
+            self._run.remember(MADE, True)
+        made = bool(self._run.recall(MADE))
+        try:
+            report = transfer_globals(record.source.dsn, record.target.dsn, made=made)
+        except NaruError:
+            if made and is_absent(record.target.dsn):
+                self._run.forget(MADE)
+            raise
         for line in report.notices:
             self._observer.note(line)
-        if report.database_created:
-            self._run.remember("made database", True)
 
     def _identity(self) -> None:
         with self._record.source.connect("replica identity") as source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -123,7 +124,8 @@ def explain(error: psycopg.Error, dsn: Dsn, doing: str = "") -> NaruError:
     said = _first_line(str(error), dsn)
     while_ = f" while {doing}" if doing else ""
     if state is None and isinstance(error, psycopg.OperationalError):
-        return _explain_connection(said, dsn, while_)
+        answered = _ANSWERED.search(str(error)) is not None
+        return _explain_connection(said, dsn, while_, answered)
     for prefix, (text, remedy) in _BY_STATE.items():
         if state and state.startswith(prefix):
             return NotPermittedError(
@@ -183,7 +185,11 @@ _BY_TLS = {
 """What goes wrong before anybody logs in, by libpq's and the servers' words."""
 
 
-def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
+_ANSWERED = re.compile(r"failed: \S+:  ")
+"""What a server says begins so, in any language: libpq's own words have no severity."""
+
+
+def _explain_connection(said: str, dsn: Dsn, while_: str, answered: bool) -> NaruError:
     if said.endswith(_DISTRUSTED) and (why := why_distrusted(dsn)) is not None:
         said = f"{said}: {why}"
     lower = said.lower()
@@ -210,6 +216,16 @@ def _explain_connection(said: str, dsn: Dsn, while_: str) -> NaruError:
     if "does not exist" in lower:
         return NotPermittedError(
             f"{dsn}: {said}", remedy="check the names of database and role, or create them"
+        )
+    if "definition of service" in lower:
+        return UnreachableError(
+            f"{dsn}: {said}", remedy="write it into ~/.pg_service.conf, or set PGSERVICEFILE"
+        )
+    if answered:
+        return UnreachableError(
+            f"{dsn}: not let in{while_}: {said}",
+            remedy="its log says more; check that it is up, the names of database and role, the"
+            " password and pg_hba.conf",
         )
     return UnreachableError(
         f"{dsn}: cannot reach the server{while_}: {said}",
