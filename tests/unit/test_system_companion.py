@@ -13,6 +13,15 @@ import pytest
 from naru.errors import ProcessError
 from naru.system import Companion, arguments_of, companion, is_alive, wait_until
 
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _lives_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lives of these tests are in a module of the tests, and no companion looks around."""
+    path = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", f"{path}{os.pathsep}{ROOT}" if path else str(ROOT))
+
 
 def write_what_is_heard() -> None:
     """A life: note its own id, then what it hears, in the file that it is told of."""
@@ -98,3 +107,13 @@ def test_a_companion_that_is_told_nothing_ends(tmp_path: Path) -> None:
     with Companion(write_what_is_heard):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_companion_takes_no_module_from_the_folder_that_it_was_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('a stranger')")
+    monkeypatch.chdir(tmp_path)
+    with Companion(write_what_is_heard) as process:
+        process.tell({"path": str(tmp_path / "heard")})
+        process.await_ready()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import sys
@@ -62,6 +63,9 @@ def options(
     """Bring a running PostgreSQL across into a highly available service, and run it."""
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+
+
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(number, signal.SIG_DFL)
     raise Interrupted
@@ -78,6 +82,12 @@ def _unforeseen(error: Exception) -> NaruError:
 
 
 def _unusable(error: OSError) -> NaruError:
+    if error.filename is None:
+        return NaruError(
+            f"a file could not be written: {error.strerror}",
+            remedy="make room where naru keeps its state and its output, and in the temporary"
+            " folder; then run the same command again",
+        )
     return NaruError(
         f"{error.filename}: {error.strerror}",
         remedy="name another place, or see that it is there and yours; as root where naru up was",
@@ -96,7 +106,7 @@ def main() -> None:
         talk.complain(error)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _FULL:
             raise
         talk.complain(_unusable(error))
         sys.exit(NaruError.exit_code)

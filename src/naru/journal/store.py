@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from naru.errors import UsageError
+from naru.errors import StoppedError, UsageError
 
 FILE = "journal.sqlite"
 """What a journal is called in an environment's folder of state."""
@@ -77,17 +78,23 @@ class StepState:
 
 
 class Journal:
-    """One SQLite file. Safe from several threads and several processes."""
+    """One SQLite file. Safe from several threads and several processes.
+
+    Every use of it raises StoppedError when the file cannot be read or written.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
-        path.chmod(0o600)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, isolation_level=None, timeout=30, check_same_thread=False
+            )
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self:
@@ -127,8 +134,20 @@ class Journal:
         self.close()
 
     def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
-        with self._lock:
+        with self._lock, self._explained():
             return self._db.execute(query, values)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            said = error.strerror if isinstance(error, OSError) else str(error)
+            raise StoppedError(
+                f"the journal {self.path} cannot be read or written: {said}",
+                remedy="make room on its disk, and see that its folder is there and yours (as root"
+                " where naru was run as root); then run the same command again",
+            ) from error
 
 
 class Run:
@@ -209,7 +228,7 @@ class Run:
     def add_samples(self, series: str, samples: Iterable[Sample]) -> None:
         """Add many points at once, all or none."""
         rows = ((self.number, series, one.at, json.dumps(one.data)) for one in samples)
-        with self.journal._lock:
+        with self.journal._lock, self.journal._explained():
             self.journal._db.execute("BEGIN IMMEDIATE")
             try:
                 self.journal._db.executemany(

@@ -32,7 +32,8 @@ class Companion:
         module, name = life.__module__, life.__qualname__
         self._name = f"{module}.{name}"
         self._process = spawn(
-            [sys.executable, "-c", f"from {module} import {name}; {name}()"],
+            # -P: no module of the folder that the first one was started in.
+            [sys.executable, "-P", "-c", f"from {module} import {name}; {name}()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
