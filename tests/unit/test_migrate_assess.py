@@ -32,7 +32,7 @@ SETTINGS = {
     "max_slot_wal_keep_size": "100000", "wal_sender_timeout": "60000",
     "logical_decoding_work_mem": "65536", "max_locks_per_transaction": "64",
     "max_prepared_transactions": "0", "max_logical_replication_workers": "4",
-    "max_worker_processes": "8",
+    "max_worker_processes": "8", "max_active_replication_origins": "10",
 }  # fmt: skip
 
 SOURCE = Server(
@@ -96,6 +96,7 @@ CASES: dict[str, Facts] = {
     "source.slots": source(slots_used=10),
     "source.walsenders": source(walsenders_used=10),
     "source.connections": source(connections_used=95),
+    "source.workers": setting("max_logical_replication_workers", "0"),
     "source.replication-privilege": without("replication"),
     "source.replication-connection": activity(replication_refused="no pg_hba.conf entry"),
     "source.slot-refused": activity(slot_refused="timeout"),
@@ -237,6 +238,23 @@ def test_a_superuser_may_use_the_reserved_connections() -> None:
     busy = source(connections_used=91)
     assert decide(busy) == ()
     assert "source.connections" in {one.code for one in decide(without("bypass_rls", busy))}
+
+
+def test_each_of_several_databases_needs_a_slot_and_a_worker_both_ways() -> None:
+    assert decide(replace(QUIET, databases=4)) == ()
+    found = decide(replace(QUIET, databases=5))
+    assert {(one.code, one.object) for one in found} == {
+        ("source.workers", "max_logical_replication_workers"),
+        ("target.workers", "max_logical_replication_workers"),
+    }
+    used = replace(SOURCE, slots_used=7)
+    (one,) = decide(replace(QUIET, source=used, databases=4))
+    assert (one.code, one.text) == ("source.slots", "3 of 10 are free, 4 are needed")
+
+
+def test_subscriptions_that_are_there_have_their_workers() -> None:
+    (one,) = decide(target(subscriptions_used=4))
+    assert (one.code, one.text) == ("target.workers", "is 4, at least 5 are needed")
 
 
 def test_a_target_where_a_migration_has_begun_is_told_as_that() -> None:

@@ -52,7 +52,14 @@ def assess(
     with observer_for() as watcher:
         pairs = pairs_between(leave, enter, None, database, all_databases, watcher)
         found = [
-            look(one.source, one.target, jobs=jobs, source_seen_at=source_seen_at, observer=watcher)
+            look(
+                one.source,
+                one.target,
+                jobs=jobs,
+                source_seen_at=source_seen_at,
+                databases=len(pairs),
+                observer=watcher,
+            )
             for one in pairs
         ]
     for assessment in found:

@@ -225,13 +225,13 @@ def _begin_anew(
 def _admit(journal: Journal, pairs: list[_Pair], wishes: _Wishes, observer: Observer) -> None:
     from naru.migrate import admit
 
-    for pair in pairs:
-        if journal.latest("migrate", pair.name, open_only=True) is None:
-            admit(
-                pair.source, pair.target, jobs=wishes.bounds.jobs,
-                source_seen_at=wishes.seen_at.source, programs=wishes.bounds.programs,
-                observer=observer,
-            )  # fmt: skip
+    new = [p for p in pairs if journal.latest("migrate", p.name, open_only=True) is None]
+    for pair in new:
+        admit(
+            pair.source, pair.target, jobs=wishes.bounds.jobs,
+            source_seen_at=wishes.seen_at.source, programs=wishes.bounds.programs,
+            databases=len(new), observer=observer,
+        )  # fmt: skip
 
 
 def _seconds(minutes: float | None) -> float | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from naru.migrate._room import taken, too_few_workers
 from naru.migrate._wording import amount
 from naru.migrate.facts import Facts
 from naru.migrate.findings import Finding, found
 from naru.migrate.names import quoted
 
-_SLOTS_NEEDED = 1
 _MINUTE = 60
 _WAL_SENDER_MS = 30_000
 _DECODING_KB = 64 * 1024
@@ -46,14 +46,15 @@ def _room(facts: Facts) -> Iterator[Finding]:
         ("source.walsenders", "max_wal_senders", source.walsenders_used),
     ):
         total = source.number(setting)
-        if total - used < _SLOTS_NEEDED:
+        if total - used < facts.databases:
             yield found(
                 code,
                 setting,
-                f"all {total} are taken",
-                f"ALTER SYSTEM SET {setting} = {total + 4}; then restart, or drop one"
-                " that nobody uses",
+                taken(total, used, facts.databases),
+                f"ALTER SYSTEM SET {setting} = {used + facts.databases + 4}; then restart, or"
+                " drop one that nobody uses",
             )
+    yield from too_few_workers("source.workers", source, facts.databases)
     reserved = source.number("superuser_reserved_connections")
     total = source.number("max_connections") - (0 if source.login.superuser else reserved)
     needed = facts.jobs * 2 + 4

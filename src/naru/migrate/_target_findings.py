@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from naru.migrate._room import taken, too_few_workers
 from naru.migrate._wording import listed
 from naru.migrate.facts import Extension, Facts, Server
 from naru.migrate.findings import Finding, found, lacking
@@ -45,22 +46,11 @@ def server(facts: Facts) -> Iterator[Finding]:
             "source and target are one server",
             "name another server as the target",
         )
-    yield from _target_room(target)
+    yield from _target_room(target, facts.databases)
 
 
-def _target_room(target: Server) -> Iterator[Finding]:
-    for setting, least in (
-        ("max_logical_replication_workers", 1),
-        ("max_worker_processes", 2),
-        ("max_replication_slots", 1),
-    ):
-        if target.number(setting) < least:
-            yield found(
-                "target.workers",
-                setting,
-                f"is {target.number(setting)}",
-                f"ALTER SYSTEM SET {setting} = 8; then restart",
-            )
+def _target_room(target: Server, databases: int) -> Iterator[Finding]:
+    yield from too_few_workers("target.workers", target, databases)
     if target.settings.get("wal_receiver_timeout") == "0":
         yield found(
             "target.receiver-timeout",
@@ -81,12 +71,12 @@ def _target_room(target: Server) -> Iterator[Finding]:
         ("max_wal_senders", target.walsenders_used),
     ):
         total = target.number(setting)
-        if total - used < 1:
+        if total - used < databases:
             yield found(
                 "target.slots",
                 setting,
-                f"all {total} are taken",
-                f"ALTER SYSTEM SET {setting} = {total + 4}; then restart",
+                taken(total, used, databases),
+                f"ALTER SYSTEM SET {setting} = {used + databases + 4}; then restart",
             )
 
 

@@ -18,15 +18,16 @@ def admit(
     jobs: int = 2,
     source_seen_at: str | None = None,
     programs: Sequence[Path] = (),
+    databases: int = 1,
     observer: Observer = SILENT,
 ) -> Assessment:
-    """Assess both sides, and note what is a warning.
+    """Assess both sides, and note what is a warning. `databases` begin together, this one too.
 
     Raises RefusedError with every blocking finding and its remedy; nothing was changed.
     """
     assessment = assess(
         source, target, jobs=jobs, source_seen_at=source_seen_at, programs=programs,
-        measure=False, observer=observer,
+        measure=False, databases=databases, observer=observer,
     )  # fmt: skip
     blocking = [one for one in assessment.findings if one.severity == "blocking"]
     if blocking:

@@ -63,17 +63,19 @@ def assess(
     source_seen_at: str | None = None,
     programs: Sequence[Path] = (),
     measure: bool = True,
+    databases: int = 1,
     observer: Observer = SILENT,
 ) -> Assessment:
     """Look at both sides and judge. Changes nothing on either.
 
     With `measure`, a second or two are spent on how fast the source is read and written.
-    `source_seen_at` is `host:port` under which the target's server reaches the source.
+    `source_seen_at` is `host:port` under which the target's server reaches the source;
+    `databases` is how many are to be followed between these servers, all to begin with.
     Raises UnreachableError or NotPermittedError when one side cannot be read.
     """
     facts = observe(
         Side.of("source", source, source_seen_at), Side.of("target", target),
-        jobs=jobs, programs=programs, measure=measure, observer=observer,
+        jobs=jobs, programs=programs, measure=measure, databases=databases, observer=observer,
     )  # fmt: skip
     return Assessment(facts, decide(facts))
 
@@ -85,6 +87,7 @@ def observe(
     jobs: int = 2,
     programs: Sequence[Path] = (),
     measure: bool = True,
+    databases: int = 1,
     observer: Observer = SILENT,
 ) -> Facts:
     """Read the facts of both sides, in a few queries over whole catalogs."""
@@ -112,6 +115,7 @@ def observe(
                 objects=read_objects(here),
                 rights=observe_rights(here, there, plan, exists=exists),
                 size=size.result(),
+                databases=databases,
             )
         except psycopg.Error as error:
             raise explain(error, source.dsn, "reading catalogs for the assessment") from error

@@ -60,6 +60,8 @@ class Server:
     slots_used: int = 0
     walsenders_used: int = 0
     connections_used: int = 0
+    subscriptions_used: int = 0
+    """Enabled ones, of all its databases: each has a worker."""
 
     @property
     def major(self) -> int:
@@ -159,12 +161,15 @@ class Facts:
     programs: tuple[int, ...]
     """Major versions of pg_dump that are installed here."""
     jobs: int
+    """Workers of the copy."""
     identities: tuple[TableIdentity, ...]
     """Tables that lack a usable replica identity."""
     extensions: tuple[Extension, ...]
     objects: Mapping[str, Names]
     """Sorts of objects that need a word, by the code of their finding."""
     rights: Rights = field(default_factory=Rights)
+    databases: int = 1
+    """How many migrations are to begin between the two servers, this one included."""
 
     def to_json(self) -> dict[str, Any]:
         """The facts that people and programs want to see."""

@@ -60,8 +60,13 @@ KINDS: dict[str, Kind] = {
         "blocking",
         "Following needs `wal_level = logical`, and a restart to set it.",
     ),
-    "source.slots": Kind("blocking", "No replication slot is free."),
-    "source.walsenders": Kind("blocking", "No WAL sender is free."),
+    "source.slots": Kind("blocking", "No replication slot is free, or too few for all databases."),
+    "source.walsenders": Kind("blocking", "No WAL sender is free, or too few for all databases."),
+    "source.workers": Kind(
+        "blocking",
+        "The way back is a subscription on the source, for each database; too few workers or "
+        "slots are set for them.",
+    ),
     "source.connections": Kind("blocking", "Too few connections are free for the workers."),
     "source.replication-privilege": Kind(
         "blocking",
@@ -190,7 +195,9 @@ KINDS: dict[str, Kind] = {
         "blocking",
         "A collation that columns use does not exist on the target.",
     ),
-    "target.workers": Kind("blocking", "Too few workers or slots are set for a subscription."),
+    "target.workers": Kind(
+        "blocking", "Too few workers or slots are set for a subscription, for each database."
+    ),
     "target.receiver-timeout": Kind(
         "warning",
         "Without `wal_receiver_timeout` a silent connection is never given up.",
@@ -198,7 +205,7 @@ KINDS: dict[str, Kind] = {
     "target.wal-level": Kind("blocking", "The way back needs `wal_level = logical` on the target."),
     "target.slots": Kind(
         "blocking",
-        "The way back needs a free slot and WAL sender on the target.",
+        "The way back needs a free slot and WAL sender on the target, for each database.",
     ),
     "target.reach": Kind("blocking", "The target's server cannot log in at the source's address."),
     "target.reach-untried": Kind(

@@ -26,6 +26,7 @@ _SETTINGS = [
     "wal_receiver_timeout",
     "logical_decoding_work_mem", "max_locks_per_transaction", "max_prepared_transactions",
     "max_logical_replication_workers", "max_worker_processes",
+    "max_active_replication_origins",
 ]  # fmt: skip
 
 _SERVER = """
@@ -35,7 +36,8 @@ SELECT current_setting('server_version_num')::int, pg_catalog.current_database()
        (SELECT count(*)::int FROM pg_catalog.pg_replication_slots),
        (SELECT count(*)::int FROM pg_catalog.pg_stat_replication),
        (SELECT count(*)::int FROM pg_catalog.pg_stat_activity
-        WHERE backend_type = 'client backend')
+        WHERE backend_type = 'client backend'),
+       (SELECT count(*)::int FROM pg_catalog.pg_subscription WHERE subenabled)
 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
 
@@ -115,6 +117,7 @@ def read_server(connection: Connection) -> Server:
         encoding=row[3], collate=row[4], ctype=row[5], provider=row[6], locale=row[7],
         login=Login(*fetch_one(connection, _LOGIN)), settings=dict(settings),
         slots_used=row[8], walsenders_used=row[9], connections_used=row[10],
+        subscriptions_used=row[11],
     )  # fmt: skip
 
 
