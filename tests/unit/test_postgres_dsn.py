@@ -40,6 +40,18 @@ def test_a_service_is_looked_up_so_that_its_address_is_known(
     assert Dsn.parse("service=unknown").parameters["service"] == "unknown"
 
 
+def test_what_the_environment_says_of_the_address_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("PGHOST", "old"), ("PGPORT", "5433"), ("PGUSER", "me")):
+        monkeypatch.setenv(name, value)
+    assert Dsn.parse("dbname=shop").parameters == {
+        "host": "old", "port": "5433", "user": "me", "dbname": "shop"
+    }  # fmt: skip
+    assert str(Dsn.parse("postgresql://you@new:5432/shop")) == "you@new:5432/shop"
+    monkeypatch.setenv("PGHOST", "one,two")
+    with pytest.raises(UsageError, match="list of servers"):
+        Dsn.parse("dbname=shop")
+
+
 def test_a_string_without_a_user_means_the_account_we_run_as(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -184,6 +184,8 @@ def _try_reach(source: Side, here: Connection, there: Connection) -> tuple[str |
 
     A subscription is made for nothing and rolled back: it connects, and leaves nothing.
     """
+    if _is_socket(source, here) and not _is_local(there.info.host):
+        return "its address is a socket, which that server would look for at its own host", False
     be_quiet(there)
     text = sql.SQL(
         "CREATE SUBSCRIPTION naru_assess CONNECTION {} PUBLICATION naru_assess WITH"
@@ -208,6 +210,14 @@ def _try_reach(source: Side, here: Connection, there: Connection) -> tuple[str |
     finally:
         there.execute("SET statement_timeout = 0")
     return None, False
+
+
+def _is_socket(source: Side, here: Connection) -> bool:
+    return source.seen.parameters.get("host", here.info.host).startswith(("/", "@"))
+
+
+def _is_local(host: str) -> bool:
+    return host.startswith(("/", "@", "127.", "localhost", "::1"))
 
 
 def _said(error: psycopg.Error) -> str:

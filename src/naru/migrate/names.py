@@ -28,7 +28,8 @@ class Names:
     def stem(self) -> str:
         """`naru_` and the migration's name, as far as slot names allow (a-z, 0-9, _)."""
         plain = re.sub(r"[^a-z0-9_]", "_", self.migration.lower())
-        if plain != self.migration or len(plain) > _LONGEST:
+        # `shop_back_1` is what carries changes back to `shop`, and no batch of `shop_back`.
+        if plain != self.migration or len(plain) > _LONGEST or plain.endswith("_back"):
             plain = f"{plain[:_LONGEST]}_{zlib.crc32(self.migration.encode()):08x}"
         return f"naru_{plain}"
 

@@ -254,12 +254,10 @@ def _find_open(
 
 
 def _record(run: Run, name: str, source: Dsn | None, target: Dsn | None, seen: SeenAt) -> Record:
-    known = run.recall("seen", [None, None])
+    before = run.recall("seen", [None, None])
+    known = [seen.source or before[0], seen.target or before[1]]
     sides = []
-    for role, given, seen_at, seen_before in (
-        ("source", source, seen.source, known[0]),
-        ("target", target, seen.target, known[1]),
-    ):
+    for role, given, seen_at in (("source", source, known[0]), ("target", target, known[1])):
         begun = Dsn(run.recall(role))
         if given is not None and _where(given) != _where(begun):
             raise UsageError(
@@ -267,7 +265,9 @@ def _record(run: Run, name: str, source: Dsn | None, target: Dsn | None, seen: S
                 remedy="give the same addresses; or finish or abort it; or choose another --name",
             )
         lock_seconds = float(run.recall(_LOCK_SECONDS, LOCK_SECONDS))
-        sides.append(Side.of(role, given or begun, seen_at or seen_before, lock_seconds))
+        sides.append(Side.of(role, given or begun, seen_at, lock_seconds))
+    if known != before:
+        run.remember("seen", known)
     return Record(run, Names(name), sides[0], sides[1])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from naru.errors import UsageError
 from naru.postgres import (
     KEEPALIVES,
     Connection,
@@ -53,10 +54,19 @@ class Side:
     def of(
         cls, role: str, dsn: Dsn, seen_at: str | None = None, lock_seconds: float = LOCK_SECONDS
     ) -> Side:
-        """`seen_at`: `host:port` under which the other server reaches this one."""
+        """`seen_at`: `host:port` under which the other server reaches this one.
+
+        Raises UsageError if it is no such address.
+        """
         seen = dsn
         if seen_at:
             host, _, port = seen_at.rpartition(":")
+            host = host.removeprefix("[").removesuffix("]")  # an address of IPv6
+            if not (host and port.isdecimal() and 0 < int(port) < 65536):
+                raise UsageError(
+                    f"{seen_at!r} is no address of the {role}",
+                    remedy="write HOST:PORT, such as db.example:5432",
+                )
             seen = dsn.with_(host=host, port=port, hostaddr=None)
         return cls(role, dsn, seen, lock_seconds)
 
@@ -109,7 +119,10 @@ class Side:
         """
         password = connection.info.password
         local_only = ("passfile", "service", "options", "connect_timeout", "application_name")
-        seen = self.seen.with_(**dict.fromkeys(local_only))
+        info = connection.info
+        # What came from our own environment the other server does not know.
+        known = {"host": info.host, "port": str(info.port), "user": info.user}
+        seen = Dsn({**known, **self.seen.parameters}).with_(**dict.fromkeys(local_only))
         alive = dict(KEEPALIVES)
         if peer_version < 120000:
             del alive["tcp_user_timeout"]

@@ -27,7 +27,10 @@ class Dsn:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a URI or a keyword string, as libpq does; a service is looked up at once.
+        """Read a URI or a keyword string, as libpq does.
+
+        A service is looked up at once, and so is what PGHOST and its like say: whoever keeps an
+        address, or hands it to another server, has to know it.
 
         Raises UsageError if it is neither, or names more than one server.
         """
@@ -43,6 +46,9 @@ class Dsn:
         parts = {key: str(value) for key, value in given.items() if value is not None}
         if service := parts.pop("service", os.environ.get("PGSERVICE")):
             parts = {**_of_service(service), **parts}
+        for key, variable in _ADDRESS.items():
+            if value := os.environ.get(variable):
+                parts.setdefault(key, value)
         _must_be_one_server(parts)
         return cls(parts)
 
@@ -163,6 +169,8 @@ def _account() -> str:
     except (KeyError, OSError):
         return ""
 
+
+_ADDRESS = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
 
 _IN_ENVIRONMENT = {
     "host", "hostaddr", "port", "dbname", "user", "password", "passfile", "service",
