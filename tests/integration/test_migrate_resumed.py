@@ -16,6 +16,7 @@ from naru.drill import judge
 from naru.migrate import Record, snapshot
 from naru.postgres import LocalServer, connect, fetch_all, fetch_value
 from naru.system import is_alive, wait_until
+from naru.verify import Options, compare
 from tests.migration import (
     Case,
     case,
@@ -86,6 +87,9 @@ def finishes(made: Case, *batches: int) -> None:
     with made.record() as record:
         assert record.batches == list(batches)
         wait_until(lambda: not keepers(made), "the keeper to end", 30)
+        if len(batches) > 1:
+            live = compare(made.source, made.target, options=Options(live=True))
+            assert live.same, found(live)
         crossing = made.switcher(record).cross()
         assert crossing.verdict is not None
         assert crossing.verdict.same, found(crossing.verdict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
@@ -43,17 +43,22 @@ def _slots(connection: Connection, wanted: str | None) -> list[str]:
     return [str(row[0]) for row in fetch_all(connection, _SLOTS, [wanted, wanted])]
 
 
-def find_slot(source: Connection, wanted: str | None) -> str:
-    """The logical slot through which the target follows the source.
+def find_slots(source: Connection, target: Connection, wanted: str | None) -> tuple[str, ...]:
+    """The logical slots through which the target follows the source.
 
-    Raises UsageError when there is none, or more than one and none was named.
+    A migration whose copy went on under a second snapshot has more than one; each table's
+    changes come through one of them. Raises UsageError when none can be told.
     """
     slots = _slots(source, wanted)
-    if len(slots) == 1:
-        return slots[0]
-    what = f"no logical slot {wanted!r}" if wanted else f"{len(slots)} slots of Naru's"
+    if len(slots) > 1:
+        query = "SELECT subslotname::text FROM pg_catalog.pg_subscription"
+        read = {row[0] for row in fetch_all(target, query)}
+        slots = [slot for slot in slots if slot in read]
+    if slots:
+        return tuple(slots)
+    what = f"no logical slot {wanted!r}" if wanted else "none of Naru's that the target reads"
     raise UsageError(
-        f"a live comparison follows one logical slot, and the source has {what}",
+        f"a live comparison follows a logical slot, and the source has {what}",
         remedy="name the slot of the subscription with --slot",
     )
 
@@ -73,23 +78,23 @@ SELECT pg_catalog.format('%%I.%%I', n.nspname, c.relname)
   JOIN pg_catalog.pg_subscription_rel r ON r.srsubid = s.oid AND r.srsubstate <> 'r'
   JOIN pg_catalog.pg_class c ON c.oid = coalesce(pg_catalog.pg_partition_root(r.srrelid), r.srrelid)
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE s.subslotname = %s
+ WHERE s.subslotname = ANY (%s)
 """
 
 
-def still_copied(target: Connection, slot: str) -> frozenset[str]:
-    """Tables that the subscription of this slot has not copied yet, by `schema.table`.
+def still_copied(target: Connection, slots: Sequence[str]) -> frozenset[str]:
+    """Tables that the subscriptions of these slots have not copied yet, by `schema.table`.
 
-    What the slot has been confirmed to replay says nothing about them.
+    What the slots have been confirmed to replay says nothing about them.
     """
-    return frozenset(str(row[0]) for row in fetch_all(target, _COPYING, [slot]))
+    return frozenset(str(row[0]) for row in fetch_all(target, _COPYING, [list(slots)]))
 
 
 def follow(
     source: Half,
     target: Half,
     connections: tuple[Connection, Connection],
-    slot: str,
+    slots: Sequence[str],
     found: list[Suspect],
     deadline: Deadline,
 ) -> Followed:
@@ -101,7 +106,7 @@ def follow(
     while open_ and not deadline.passed:
         for chunk in _chunks(open_, size):
             running = frozenset[str]().union(*(last[key].running for key in chunk if key in last))
-            looked = _look(source, target, connections, slot, chunk, running)
+            looked = _look(source, target, connections, slots, chunk, running)
             for identity, now in looked.items():
                 verdict: Decision = decide(last.get(identity), now)
                 last[identity] = now
@@ -140,7 +145,7 @@ def _look(
     source: Half,
     target: Half,
     connections: tuple[Connection, Connection],
-    slot: str,
+    slots: Sequence[str],
     chunk: list[_Identity],
     before: frozenset[str],
 ) -> dict[_Identity, Round]:
@@ -161,7 +166,7 @@ def _look(
         for key, hashes in seen.items():
             hashes.add(states[key].hash if key in states else None)
 
-    _await_replay(source, connections[0], slot, str(position), sample)
+    _await_replay(source, connections[0], slots, str(position), sample)
     theirs = _states(target, connections[1], chunk)
     with source.side.explained("looking for running transactions"):
         running = _running(connections[0])
@@ -208,23 +213,27 @@ def _end_of_wal(connection: Connection) -> Lsn:
 
 
 def _await_replay(
-    source: Half, connection: Connection, slot: str, position: str, sample: Callable[[], None]
+    source: Half,
+    connection: Connection,
+    slots: Sequence[str],
+    position: str,
+    sample: Callable[[], None],
 ) -> None:
     """Wait until the target has replayed `position`; call `sample` all the while."""
     query = (
-        "SELECT coalesce(confirmed_flush_lsn >= %s::pg_lsn, false) FROM pg_replication_slots"
-        " WHERE slot_name = %s"
+        "SELECT coalesce(bool_and(confirmed_flush_lsn >= %s::pg_lsn), false) AND count(*) = %s"
+        " FROM pg_replication_slots WHERE slot_name = ANY (%s)"
     )
 
     def replayed() -> bool:
         sample()
-        return bool(fetch_value(connection, query, [position, slot]))
+        return bool(fetch_value(connection, query, [position, len(slots), list(slots)]))
 
     with source.side.explained("following the slot"):
         try:
             wait_until(
                 replayed,
-                f"the target to replay {position} through slot {slot}",
+                f"the target to replay {position} through slot {', '.join(slots)}",
                 _REPLAY_SECONDS,
                 every=0.01,
             )

@@ -14,7 +14,7 @@ from naru.errors import NaruError
 from naru.postgres import Connection
 from naru.system import Deadline, Observer
 from naru.verify.agenda import Agenda, Item
-from naru.verify.following import find_slot, follow, still_copied
+from naru.verify.following import find_slots, follow, still_copied
 from naru.verify.half import Half
 from naru.verify.hashing import Agreement
 from naru.verify.memory import Memory
@@ -60,7 +60,7 @@ class TableComparison:
         )
         self._coordinators = ThreadPoolExecutor(options.jobs, thread_name_prefix="verify-table")
         self._local = threading.local()
-        self._slot: str | None = None
+        self._slots: tuple[str, ...] = ()
         self._copied: frozenset[str] = frozenset()
         at_most = options.at_most_seconds
         self._deadline = Deadline(at_most, "tables") if at_most is not None else None
@@ -74,9 +74,9 @@ class TableComparison:
         """One verdict for each table that was compared, in the order of the agenda."""
         if self._options.live:
             with self._sides[0].explained("looking for the slot"):
-                self._slot = find_slot(connections[0], self._options.slot)
+                self._slots = find_slots(*connections, self._options.slot)
             with self._sides[1].explained("looking for tables that are still copied"):
-                self._copied = still_copied(connections[1], self._slot)
+                self._copied = still_copied(connections[1], self._slots)
         running: deque[Future[TableVerdict | None]] = deque()
         try:
             for item in self._agenda.items():
@@ -169,7 +169,7 @@ class TableComparison:
         self, verdict: TableVerdict, source: Half, target: Half, readers: Pair, sifted: Found
     ) -> TableVerdict:
         """Look at rows one by one where totals differ."""
-        most = _MOST_FOLLOWED if self._slot else self._options.max_differences
+        most = _MOST_FOLLOWED if self._slots else self._options.max_differences
         kinds: Counter[RowKind] = Counter()
         kept: list[Suspect] = []
         mending = self._repair.table(source, target) if self._repair else None
@@ -184,7 +184,7 @@ class TableComparison:
         found = kinds.total()
         if not found:
             return replace(verdict, reason=_UNNAMED)
-        if self._slot:
+        if self._slots:
             return self._settled(verdict, source, target, readers, found, kept)
         named = name(source, target, readers, kept, values=self._options.values)
         return replace(verdict, found=found, differences=named, kinds=kinds)
@@ -200,7 +200,7 @@ class TableComparison:
     ) -> TableVerdict:
         """The verdict of a live comparison, once every suspect is decided or given up."""
         deadline = Deadline(self._options.live_seconds, f"rows of {verdict.table} to settle")
-        settled = follow(source, target, readers, self._slot or "", kept, deadline)
+        settled = follow(source, target, readers, self._slots, kept, deadline)
         most = self._options.max_differences
         live = [Half(h.side, h.workers, h.statements, "") for h in (source, target)]
 
