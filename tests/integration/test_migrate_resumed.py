@@ -87,9 +87,6 @@ def finishes(made: Case, *batches: int) -> None:
     with made.record() as record:
         assert record.batches == list(batches)
         wait_until(lambda: not keepers(made), "the keeper to end", 30)
-        if len(batches) > 1:
-            live = compare(made.source, made.target, options=Options(live=True))
-            assert live.same, found(live)
         crossing = made.switcher(record).cross()
         assert crossing.verdict is not None
         assert crossing.verdict.same, found(crossing.verdict)
@@ -253,3 +250,15 @@ def test_a_copy_that_loses_the_target_goes_on_with_the_parts_that_are_missing(ma
     assert "finished parts are not copied again" in said
     assert first.items() <= ledger_of(made).items()
     finishes(made, 1)
+
+
+def test_tables_of_two_snapshots_are_followed_by_two_slots_and_compared_live(made: Case) -> None:
+    killed(made, "part 34", "--keep-snapshot-for", "0.01")
+    wait_until(lambda: keepers(made) == 0, "the snapshot to be given back", 60)
+    with connect(made.source, purpose="app") as source:
+        source.execute("UPDATE big SET body = 'changed' || body WHERE id % 3 = 0")
+        source.execute("DELETE FROM whole WHERE id % 7 = 0")
+    start(made)
+    live = compare(made.source, made.target, options=Options(live=True))
+    assert live.same, found(live)
+    finishes(made, 1, 2)
