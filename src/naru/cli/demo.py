@@ -37,18 +37,18 @@ def demo(
     """
     from naru.cli.progress import observer_for
     from naru.ground import state_folder
-    from naru.lab import Demo, Environment, Settings
+    from naru.lab import Demo, Settings
     from naru.report import judge
 
     declared, file = spec_of(spec)
     folder = state_folder(file) / "demo"
+    settings = Settings(clients=clients, rate=rate, jobs=jobs, out=out, keep=keep)
     with observer_for() as observer:
-        if folder.exists():
-            Environment(declared, folder).down(observer, purge=True)
+        one = Demo(declared, folder, settings, observer)
+        one.clear()
         if clear:
             return
-        settings = Settings(clients=clients, rate=rate, jobs=jobs, out=out, keep=keep)
-        story = Demo(declared, folder, settings, observer).play()
+        story = one.play()
     verdict = judge(story)
     if json:
         talk.put_json(story.to_json())

@@ -95,23 +95,30 @@ class Demo:
         An act that fails ends the play; the report then tells how far it came, and the
         error is raised after everything was taken down.
         """
-        with Journal.in_folder(self._folder) as journal:
-            run = journal.begin("demo", self._database)
-            try:
-                with self._taken_down():
-                    failure = self._acts(journal, run)
-            finally:
-                run.end(run.recall("outcome", "failed"))
-            story = story_from_journal(journal)
-        write(story, self._settings.out)
-        if not self._settings.keep:
-            self._environment.down(self._observer, purge=True)
-            with contextlib.suppress(OSError):
-                # Only if nothing else has its state there.
-                self._folder.parent.rmdir()
+        try:
+            with Journal.in_folder(self._folder) as journal:
+                run = journal.begin("demo", self._database)
+                try:
+                    with self._taken_down():
+                        failure = self._acts(journal, run)
+                finally:
+                    run.end(run.recall("outcome", "failed"))
+                story = story_from_journal(journal)
+            write(story, self._settings.out)
+        finally:
+            if not self._settings.keep:
+                self.clear()
         if failure is not None:
             raise failure
         return story
+
+    def clear(self) -> None:
+        """Take away whatever a demo has left, running or not."""
+        if self._folder.exists():
+            self._environment.down(self._observer, purge=True)
+        with contextlib.suppress(OSError):
+            # Only if nothing else has its state there.
+            self._folder.parent.rmdir()
 
     @contextlib.contextmanager
     def _taken_down(self) -> Iterator[None]:

@@ -159,7 +159,7 @@ def _digest(path: Path) -> tuple[int, str]:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a whole dump. Raises RefusedError for what is none, or damaged."""
     if not folder.is_dir():
-        raise RefusedError(f"{folder} is no folder")
+        raise RefusedError(f"{folder} is no folder", remedy="name the folder of a dump")
     if not (folder / MANIFEST).exists():
         begun = folder.name.endswith(".partial") or partial_of(folder).exists()
         text = "is a dump that was not completed" if begun else "holds no dump by naru"
