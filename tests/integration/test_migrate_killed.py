@@ -111,6 +111,25 @@ def test_a_switch_that_is_killed_lets_clients_go_on(
     assert (verdict.failed, verdict.lost, verdict.duplicated) == (0, 0, 0)
 
 
+def test_a_switch_that_is_interrupted_once_committed_is_completed_all_the_same(
+    made: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    made.start()
+    with made.record() as record:
+        with monkeypatch.context() as patched:
+            patched.setattr("naru.migrate.outcome.open_side", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                made.switcher(record).cross()
+        _guard_is_done(record)
+        assert record.at == "target"
+        crossing = made.switcher(record).cross()
+        assert crossing.verdict is not None
+        assert crossing.verdict.same, found(crossing.verdict)
+
+
 def _guard_is_done(record: Record) -> None:
     """The guard has brought the switch to an end, and was not itself in trouble."""
     wait_until(lambda: record.run.recall(SWITCH) is None, "the guard to end its work", 30)

@@ -34,7 +34,11 @@ _TURN_SECONDS = 600.0
 
 @contextlib.contextmanager
 def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
-    """Hold a guard over the block. It acts only if this process dies, or hangs, inside."""
+    """Hold a guard over the block.
+
+    It acts if this process dies or hangs inside, and if the block fails or is interrupted
+    before it has brought the switch to one of its ends.
+    """
     with Companion(watch) as process:
         try:
             process.tell({"parent": os.getpid(), **_to_json(plan, run)})
@@ -45,7 +49,19 @@ def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
                 "the guard of the switch did not start; clients were not held, nothing has changed",
                 remedy="see `naru doctor`, and run the same command again",
             ) from error
-        yield
+        try:
+            yield
+        except BaseException:
+            if _is_in_hand(run):
+                process.leave()
+            raise
+
+
+def _is_in_hand(run: Run) -> bool:
+    try:
+        return run.recall(SWITCH) is not None
+    except NaruError:
+        return True
 
 
 def _to_json(plan: SwitchPlan, run: Run) -> dict[str, Any]:
