@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from naru.errors import RefusedError
-from naru.migrate.database import read_content
+from naru.migrate.database import count_large_objects, read_content
 from naru.migrate.dump_manifest import Content, DumpedTable
 from naru.migrate.names import OWN_SCHEMA
 from naru.postgres import Connection, fetch_all, fetch_one, fetch_value
@@ -163,7 +163,7 @@ def read_databases(connection: Connection) -> list[str]:
 
 def holds_nothing(connection: Connection) -> bool:
     """True if the database has no objects of users."""
-    return read_content(connection, 1)[0] == 0
+    return read_content(connection, 1)[0] == 0 and count_large_objects(connection) == 0
 
 
 def lockers(connection: Connection) -> str:

@@ -15,8 +15,7 @@ from functools import partial
 
 from naru.errors import RefusedError, UsageError
 from naru.migrate.cross import Crossing, GateShutError, PartlyComparedError, Switcher
-from naru.migrate.database import count_large_objects, read_content
-from naru.migrate.dump_facts import read_databases
+from naru.migrate.dump_facts import holds_nothing, read_databases
 from naru.postgres import Dsn, connect
 from naru.system import SILENT, Deadline, Observer
 from naru.verify import ALWAYS, HeldLimit
@@ -69,7 +68,7 @@ def databases_between(
 
 def _holds_nothing(dsn: Dsn) -> bool:
     with connect(dsn, purpose="databases") as connection:
-        return read_content(connection, 1)[0] == 0 and count_large_objects(connection) == 0
+        return holds_nothing(connection)
 
 
 def cross_one(
