@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from naru.migrate.globals import names_in_list
 from naru.migrate.reserved import ReservedRole
 from naru.migrate.roles import Gift, Membership, Role, RoleFacts, Setting, plan_roles
 
@@ -95,17 +92,3 @@ def test_settings_of_an_existing_role_come_only_for_this_database() -> None:
     assert plan_roles(source, facts()).set == (everywhere, here)
     assert plan_roles(source, facts(APP)).set == (here,)
     assert plan_roles(source, facts(APP, settings=(here,))).set == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ('"$user", public', ["$user", "public"]),
-        ('"Odd, ""one", App', ['Odd, "one', "app"]),
-        ("one", ["one"]),
-        ("", []),
-        ('""', [""]),
-    ],
-)
-def test_lists_of_names_are_taken_apart_as_the_server_does(text: str, names: list[str]) -> None:
-    assert names_in_list(text) == names

@@ -53,6 +53,11 @@ def test_settings_are_set_on_the_target_database_unless_hidden() -> None:
         remedy("setting", "timezone", None, "value", value, None, "a b")
         == "ALTER DATABASE \"a b\" SET timezone = 'Asia/Seoul';"
     )
+    value["value"] = '"$user", "Odd one"'
+    assert (
+        remedy("setting", "search_path", None, "value", value, None, "d")
+        == "ALTER DATABASE \"d\" SET search_path = '$user', 'Odd one';"
+    )
     assert remedy("setting", "timezone", None, "object", None, value, "d") == (
         'ALTER DATABASE "d" RESET timezone;'
     )

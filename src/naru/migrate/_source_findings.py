@@ -8,7 +8,7 @@ from naru.migrate._room import taken, too_few_workers
 from naru.migrate._wording import amount
 from naru.migrate.facts import Facts
 from naru.migrate.findings import Finding, found
-from naru.migrate.names import quoted
+from naru.migrate.names import literal, quoted
 
 _MINUTE = 60
 _WAL_SENDER_MS = 30_000
@@ -99,7 +99,7 @@ def activities(facts: Facts) -> Iterator[Finding]:
             "source.prepared-transaction",
             name,
             "is open",
-            f"COMMIT PREPARED '{name}' or ROLLBACK PREPARED '{name}'",
+            f"COMMIT PREPARED {literal(name)} or ROLLBACK PREPARED {literal(name)}",
         )
     for pid, user, age in activity.long_transactions:
         if age >= _MINUTE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from naru.migrate.names import literal
 from naru.migrate.unlogged import MOST_BYTES
 
 Severity = Literal["shut", "warning"]
@@ -149,7 +150,7 @@ def _activity_gates(facts: GateFacts, limits: Limits) -> list[Gate]:
     gates += [
         Gate(
             "activity.prepared", "shut", f"prepared transaction {name} is open",
-            f"COMMIT PREPARED or ROLLBACK PREPARED '{name}'",
+            f"COMMIT PREPARED {literal(name)} or ROLLBACK PREPARED {literal(name)}",
         )
         for name in facts.prepared_transactions
     ]  # fmt: skip

@@ -34,15 +34,7 @@ from naru.migrate.roles import (
     plan_roles,
 )
 from naru.migrate.sides import PLAIN
-from naru.postgres import Connection, Dsn, connect, explain
-
-# Their values are lists of names, kept as already quoted text.
-_LISTS = frozenset(
-    {
-        "local_preload_libraries", "search_path", "session_preload_libraries",
-        "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories",
-    }
-)  # fmt: skip
+from naru.postgres import Connection, Dsn, connect, explain, setting_values
 
 
 @dataclass(frozen=True)
@@ -227,25 +219,5 @@ def _set(setting: Setting, database: str | None) -> sql.Composed:
     else:
         head = sql.SQL("ALTER DATABASE {}").format(sql.Identifier(database or ""))
     name = sql.SQL(".").join(sql.Identifier(part) for part in setting.name.split("."))
-    values = names_in_list(setting.value) if setting.name in _LISTS else [setting.value]
-    listed = sql.SQL(", ").join(sql.Literal(value) for value in values or [""])
+    listed = sql.SQL(", ").join(map(sql.Literal, setting_values(setting.name, setting.value)))
     return sql.SQL("{} SET {} TO {}").format(head, name, listed)
-
-
-def names_in_list(text: str) -> list[str]:
-    """The names in a setting such as search_path: `"$user", public` gives `$user`, `public`."""
-    names: list[str] = []
-    current, quoted, index = "", False, 0
-    while index < len(text):
-        char = text[index]
-        if quoted and char == '"' and text[index + 1 : index + 2] == '"':
-            current, index = current + '"', index + 1
-        elif char == '"':
-            quoted = not quoted
-        elif char == "," and not quoted:
-            names.append(current)
-            current = ""
-        elif quoted or not char.isspace():
-            current += char if quoted else char.lower()
-        index += 1
-    return [*names, current] if text.strip() else []

@@ -60,3 +60,8 @@ class Relation:
 def quoted(*names: str) -> str:
     """An identifier as SQL writes it."""
     return sql.Identifier(*names).as_string()
+
+
+def literal(value: str) -> str:
+    """A text as SQL writes it."""
+    return sql.Literal(value).as_string()

@@ -30,6 +30,7 @@ from naru.postgres.parameters import (
 )
 from naru.postgres.passwords import generate_password, scram_secret
 from naru.postgres.server import LocalServer, initialise, server_command, write_settings
+from naru.postgres.settings import setting_values
 from naru.postgres.trust import ask_for_tls
 from naru.postgres.vigil import Vigil
 
@@ -60,6 +61,7 @@ __all__ = [
     "oldest",
     "scram_secret",
     "server_command",
+    "setting_values",
     "write_settings",
     "wrong_values",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from naru.postgres import setting_values
 from naru.verify.making import called, drop, make, publication_change
 from naru.verify.normal import Doc
 from naru.verify.script import literal
@@ -126,7 +127,10 @@ def _setting(name: str, source: Doc | None, database: str) -> str | None:
     change = f"ALTER DATABASE {_quoted(database)}"
     if source is None:
         return f"{change} RESET {name};"
-    return f"{change} SET {name} = {literal(source['value']).as_string()};"
+    listed = ", ".join(
+        literal(value).as_string() for value in setting_values(name, str(source["value"]))
+    )
+    return f"{change} SET {name} = {listed};"
 
 
 def _quoted(name: Any) -> str:
