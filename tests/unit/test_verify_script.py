@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from naru.verify.script import BATCH, BEGIN, COMMIT, batches, children_first, line, literal, read
+from naru.verify.script import (
+    BATCH,
+    BEGIN,
+    COMMIT,
+    batches,
+    children_first,
+    line,
+    literal,
+    on_one_line,
+    read,
+)
 
 
 def test_a_value_with_line_breaks_stays_on_one_line() -> None:
@@ -35,3 +45,7 @@ def test_children_stand_before_their_parents() -> None:
 
 def test_tables_that_reference_each_other_are_placed_once() -> None:
     assert sorted(children_first(["a", "b", "c"], {"a": {"b"}, "b": {"a"}})) == ["a", "b", "c"]
+
+
+def test_a_name_cannot_end_a_comment() -> None:
+    assert on_one_line('public."a\nDROP TABLE b; --\r\nc"') == 'public."a DROP TABLE b; -- c"'

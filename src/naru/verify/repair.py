@@ -18,7 +18,15 @@ from naru.verify.half import Half
 from naru.verify.large_repair import large_object_statements
 from naru.verify.mending import SECTIONS, Counts, Section, TableMending
 from naru.verify.relations import both_have
-from naru.verify.script import batches, children_first, line, literal, read, together
+from naru.verify.script import (
+    batches,
+    children_first,
+    line,
+    literal,
+    on_one_line,
+    read,
+    together,
+)
 from naru.verify.side import Side
 from naru.verify.statements import Statements
 from naru.verify.verdict import LargeObjectDifference, Verdict
@@ -153,8 +161,9 @@ class Repair:
         try:
             draft.touch(mode=0o600)
             with draft.open("w", encoding="utf-8", newline="\n") as file:
-                plan = "\n".join(f"-- {one}" for one in self.plan.lines())
-                header = _HEADER.format(source=sides[0].dsn, target=sides[1].dsn, plan=plan)
+                plan = "\n".join(f"-- {on_one_line(one)}" for one in self.plan.lines())
+                here, there = (on_one_line(str(side.dsn)) for side in sides)
+                header = _HEADER.format(source=here, target=there, plan=plan)
                 file.write(header + _SETTINGS)
                 for statement in self._statements(sides, connections, sequences):
                     file.write(statement + "\n")

@@ -29,6 +29,11 @@ def line(text: str, **parts: sql.Composable) -> str:
     return sql.SQL(text).format(**parts).as_string() + ";"
 
 
+def on_one_line(text: str) -> str:
+    """What stands in a comment: a line's end in a name would end the comment."""
+    return " ".join(text.splitlines())
+
+
 def names(columns: Iterable[str]) -> sql.Composed:
     """Columns, separated by commas."""
     return sql.SQL(", ").join(sql.Identifier(column) for column in columns)
