@@ -9,6 +9,7 @@ from naru.migrate._wording import amount
 from naru.migrate.facts import Facts
 from naru.migrate.findings import Finding, found
 from naru.migrate.names import literal, quoted
+from naru.migrate.versions import OLDEST
 
 _MINUTE = 60
 _WAL_SENDER_MS = 30_000
@@ -18,13 +19,8 @@ _DECODING_KB = 64 * 1024
 def server(facts: Facts) -> Iterator[Finding]:
     source = facts.source
     name = source.database
-    if source.version < 100000:
-        yield found(
-            "source.version",
-            name,
-            f"version {source.major} has no logical replication",
-            "move it by pg_dump",
-        )
+    if source.major < OLDEST:
+        yield found("source.version", name, f"is of version {source.major}", "move it by pg_dump")
     if source.in_recovery:
         yield found("source.recovery", name, "the server is a standby", "name its primary")
     level = source.settings.get("wal_level", "")

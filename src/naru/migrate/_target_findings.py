@@ -9,7 +9,7 @@ from naru.migrate._wording import listed
 from naru.migrate.facts import Extension, Facts, Server
 from naru.migrate.findings import Finding, found, lacking
 from naru.migrate.names import quoted
-from naru.migrate.versions import is_tested, proven_moves
+from naru.migrate.versions import OLDEST, is_tested, proven_moves
 
 
 def server(facts: Facts) -> Iterator[Finding]:
@@ -21,7 +21,7 @@ def server(facts: Facts) -> Iterator[Finding]:
             f"version {target.major} is older than the source's {source.major}",
             f"take a target of version {source.major} or newer",
         )
-    elif source.major >= 10 and not is_tested(source.major, target.major):
+    elif source.major >= OLDEST and not is_tested(source.major, target.major):
         yield found(
             "target.untested",
             name,

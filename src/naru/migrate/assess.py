@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from naru.errors import NotPermittedError, UnreachableError
+from naru.errors import NotPermittedError, RefusedError, UnreachableError
 from naru.migrate import identity
 from naru.migrate.catalog import read_objects
 from naru.migrate.collations import refused_collations
@@ -24,6 +24,7 @@ from naru.migrate.observe import read_activity, read_server, read_size
 from naru.migrate.rights import extension_refused, observe_rights
 from naru.migrate.roles import RolePlan, be_quiet, observe_roles, plan_roles
 from naru.migrate.sides import Side
+from naru.migrate.versions import OLDEST
 from naru.postgres import Connection, Dsn, explain, fetch_all, find_installations
 from naru.system import SILENT, Observer
 
@@ -97,6 +98,7 @@ def observe(
         _on_target(target) as (there, exists),
         ThreadPoolExecutor(1, thread_name_prefix="naru-assess") as pool,
     ):
+        _must_be_new_enough(source, here)
         try:
             # The sizes of many tables take as long as all the rest.
             size = pool.submit(read_size, measuring, measure=measure)
@@ -119,6 +121,16 @@ def observe(
             )
         except psycopg.Error as error:
             raise explain(error, source.dsn, "reading catalogs for the assessment") from error
+
+
+def _must_be_new_enough(source: Side, here: Connection) -> None:
+    """Older catalogs lack what is asked of them: nothing more than this can be found."""
+    major = here.info.server_version // 10000
+    if major < OLDEST:
+        raise RefusedError(
+            f"{source}: version {major} is older than PostgreSQL {OLDEST}, and cannot be followed",
+            remedy="move it by pg_dump",
+        )
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ def lacking(code: str, object: str, text: str, grant: str) -> Finding:
 KINDS: dict[str, Kind] = {
     "source.version": Kind(
         "blocking",
-        "The source is older than PostgreSQL 10, which cannot be followed.",
+        "The source is older than PostgreSQL 12, which cannot be followed.",
     ),
     "source.recovery": Kind(
         "blocking",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+OLDEST: Final = 12
+"""The oldest source whose catalogs have what is asked of them."""
+
 SOURCES: Final = (13, 15, 17)
 TARGETS: Final = (16, 17, 18)
 
