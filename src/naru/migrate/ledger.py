@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 
 from naru.errors import RefusedError
@@ -73,8 +74,11 @@ def claim(connection: Connection, mark: str) -> None:
 def is_of_another(connection: Connection, mark: str) -> bool:
     """True if another migration than `mark` has begun in this database."""
     query = "SELECT pg_catalog.to_regclass(%s) IS NOT NULL"
-    row = connection.execute(query, [f"{OWN_SCHEMA}.owner"]).fetchone()
-    return bool(row and row[0]) and _owner(connection) not in (None, mark)
+    try:
+        row = connection.execute(query, [f"{OWN_SCHEMA}.owner"]).fetchone()
+        return bool(row and row[0]) and _owner(connection) not in (None, mark)
+    except psycopg.errors.InsufficientPrivilege:
+        return True  # ours would be of our login
 
 
 def _owner(connection: Connection) -> str | None:
