@@ -111,10 +111,14 @@ def both(found: Parties) -> tuple[Dsn, Dsn]:
 
 
 @contextmanager
-def journal_of(found: Parties) -> Iterator[Journal]:
-    """The journal in the folder of state."""
-    from naru.journal import Journal
+def journal_of(found: Parties, *, begins: bool = False) -> Iterator[Journal]:
+    """The journal in the folder of state. Raises UsageError if none is there and none `begins`."""
+    from naru.journal import FILE, Journal
 
+    if not begins and not (found.folder / FILE).exists():
+        raise UsageError(
+            f"no migration is under way in {found.folder}", remedy="begin: naru migrate start"
+        )
     with Journal.in_folder(found.folder) as journal:
         yield journal
 

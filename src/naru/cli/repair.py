@@ -99,7 +99,7 @@ def _carry_out(
     """Apply the plan and compare again; the journal has what was to be changed before it is."""
     from naru.verify import apply, compare
 
-    with journal_of(found) as journal, observer_for() as watcher:
+    with journal_of(found, begins=True) as journal, observer_for() as watcher:
         run = journal.begin("repair", plan.script.stem)
         run.event("repair.begins", f"applying {plan.script} to {sides[1]}", **plan.to_json())
         try:

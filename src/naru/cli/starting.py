@@ -108,7 +108,7 @@ def start(
         _seconds(keep_snapshot_for), _seconds(longest_snapshot),
     )  # fmt: skip
     several = bool(database) or all_databases
-    with journal_of(found) as journal, observer_for() as observer:
+    with journal_of(found, begins=True) as journal, observer_for() as observer:
         pairs = pairs_between(*both(found), name, database, all_databases, observer)
         with ExitStack() as held:
             records = _perform(journal, found.folder, pairs, wishes, held, observer, anew, yes)
