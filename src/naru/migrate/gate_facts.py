@@ -107,6 +107,6 @@ def _view(pooled: PooledDatabase, plan: SwitchPlan) -> PoolerView:
     return PoolerView(
         name=pooled.pooler.name,
         mode=" and ".join(facts.pool_modes),
-        points_here=facts.points_at(dsn.host, dsn.port, dsn.database),
+        points_here=facts.leads_to(dsn.host, dsn.port, dsn.database),
         where=facts.where,
     )

@@ -258,7 +258,8 @@ def _pooler_gates(facts: GateFacts) -> list[Gate]:
                 Gate(
                     "pooler.elsewhere", "shut",
                     f"pooler {pooler.name} points at {pooler.where}, not at the side to leave",
-                    "name the pooler that the applications use",
+                    "name the pooler that the applications use; if it is the same server, let the"
+                    " pooler's entry have the address that the migration was begun with",
                 )
             )  # fmt: skip
     return gates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +41,21 @@ class PoolerFacts:
 
     def points_at(self, host: str, port: int, dbname: str) -> bool:
         return (self.host, self.port, self.dbname) == (host, port, dbname)
+
+    def leads_to(self, host: str, port: int, dbname: str) -> bool:
+        """True if it points there by whatever name; may wait for names to be looked up."""
+        if self.points_at(host, port, dbname):
+            return True
+        same = (self.port, self.dbname) == (port, dbname) and bool(self.host and host)
+        return same and not _addresses(self.host).isdisjoint(_addresses(host))
+
+
+def _addresses(host: str) -> set[str]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return set()
+    return {str(one[4][0]) for one in found}
 
 
 class Pooler(Protocol):
