@@ -148,8 +148,10 @@ def test_roles_with_a_name_of_narus_are_told_and_block_where_they_own_something(
         )  # fmt: skip
         assessment = assess(pair.source.with_(user=mover, password="Secret-1-word"), pair.target)
     found = objects(assessment)
-    assert found["target.reserved-owner"] == {owner}
-    assert found["target.reserved-role"] == {member}
+    # Other tests may have left such roles on the server.
+    assert owner in found["target.reserved-owner"]
+    assert member in found["target.reserved-role"]
+    assert mover not in found["target.reserved-owner"] | found["target.reserved-role"]
     assert assessment.blocked
 
 
