@@ -36,8 +36,8 @@ _TURN_SECONDS = 600.0
 def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
     """Hold a guard over the block.
 
-    It acts if this process dies or hangs inside, and if the block fails or is interrupted
-    before it has brought the switch to one of its ends.
+    It acts if this process dies or hangs inside, and if the block fails or is interrupted once
+    the switch is committed.
     """
     with Companion(watch) as process:
         try:
@@ -52,14 +52,16 @@ def guarded(plan: SwitchPlan, run: Run) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if _is_in_hand(run):
+            if _is_committed(run):
                 process.leave()
             raise
 
 
-def _is_in_hand(run: Run) -> bool:
+def _is_committed(run: Run) -> bool:
+    """True if clients have to go on at the side entered, and it is not done. Where the journal
+    cannot be read the guard may see to it."""
     try:
-        return run.recall(SWITCH) is not None
+        return (run.recall(SWITCH) or {}).get("phase") == "committed"
     except NaruError:
         return True
 
