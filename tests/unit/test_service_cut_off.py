@@ -24,10 +24,12 @@ from naru.service import (
     PlannedChange,
     ScalePlan,
     Service,
+    election,
     etcd,
     etcd_members,
     haproxy,
     haproxy_live,
+    rest,
     storage,
     unfinished_scale,
 )
@@ -35,6 +37,7 @@ from naru.service import patroni as patroni_file
 from naru.service.layout import Layout, is_whole, layout_of
 from naru.service.membership import IN, JOINING, LEAVING, Membership, MembershipFile, Seat
 from naru.service.parts import HAPROXY, Parts
+from naru.service.rest import Answer, Door
 from naru.service.storage import place_storage_guard
 from naru.spec import ServiceSpec, Spec
 
@@ -266,6 +269,32 @@ def test_a_node_that_lost_its_data_never_begins_an_election_of_its_own(
     assert file.read().etcd[1] == Seat((2, 3, 1), joined=True)
     assert arguments(programs.placed["etcd1"], "initial-cluster-state").endswith("=existing")
     assert file.read().voters == (1, 2, 3)
+
+
+def test_a_node_without_a_vote_is_not_the_one_that_is_asked(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """etcd1 comes before the others, and says that it is healthy."""
+    layout = layout_of(Spec(), ground, grown(ground, 1, 2, 3).read())
+    monkeypatch.setattr(etcd_members, "is_healthy", lambda _: True)
+    monkeypatch.setattr(election, "is_healthy", lambda _: True)
+    members = [
+        {"ID": one.name, "peerURLs": [one.peer_url], "isLearner": one.name == "etcd1"}
+        for one in layout.etcd
+    ]
+    promoted: list[Any] = []
+
+    def post(door: Door, path: str, document: Any, *, seconds: float) -> Answer:
+        if door.host == layout.etcd[0].address:
+            return Answer(400, {"error": "etcdserver: rpc not supported for learner"})
+        if path.endswith("promote"):
+            promoted.append(document)
+        return Answer(200, {"members": members, "kvs": []})
+
+    monkeypatch.setattr(rest, "post", post)
+    assert etcd_members.votes(layout.etcd, layout.etcd[0])
+    assert promoted == [{"ID": "etcd1"}]
+    assert election.read_keys(layout) == {}
 
 
 def test_a_node_whose_vote_was_taken_is_not_started_with_it_again(

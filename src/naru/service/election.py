@@ -9,6 +9,7 @@ from typing import Any
 from naru.errors import ServerError, UnreachableError
 from naru.service import rest
 from naru.service.etcd import is_healthy
+from naru.service.etcd_members import LEARNER
 from naru.service.layout import NAMESPACE, Layout
 
 _SECONDS = 10.0
@@ -73,6 +74,8 @@ def _call(layout: Layout, what: str, document: Mapping[str, str]) -> dict[str, A
     for node in layout.etcd:
         if is_healthy(node):
             answer = rest.post(node.door, f"/v3/kv/{what}", document, seconds=_SECONDS)
+            if LEARNER in str(answer.document):
+                continue
             if answer.status != 200 or not isinstance(answer.document, dict):
                 raise ServerError(f"{node.name} refused {what}: {answer.document}")
             return answer.document

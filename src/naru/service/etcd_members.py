@@ -12,6 +12,9 @@ from naru.service.etcd import is_healthy
 from naru.service.layout import EtcdNode
 from naru.system import wait_until
 
+LEARNER = "not supported for learner"
+"""What a node without a vote says to most that it is asked."""
+
 CHANGE_SECONDS = 60
 _SECONDS = 10.0
 
@@ -93,9 +96,13 @@ def _change(nodes: Sequence[EtcdNode], what: str, document: Mapping[str, Any]) -
 
 
 def _call(nodes: Sequence[EtcdNode], what: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    for node in nodes:
-        if is_healthy(node):
+    for node in filter(is_healthy, nodes):
+        try:
             return _one(node, what, document)
+        except ServerError as error:
+            # Who has no vote yet answers nothing of this, and calls itself healthy.
+            if LEARNER not in error.message:
+                raise
     names = ", ".join(node.name for node in nodes)
     raise UnreachableError(
         f"the election (etcd: {names}) has no majority", remedy="see `naru service status`"
