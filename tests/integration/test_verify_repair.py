@@ -173,7 +173,10 @@ def test_rows_on_the_move_are_not_repaired(pair: Pair, tmp_path: Path) -> None:
         )
 
 
-def test_the_command_shows_the_plan_repairs_and_compares_again(pair: Pair, tmp_path: Path) -> None:
+def test_the_command_shows_the_plan_repairs_and_compares_again(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("naru.ground.state_folder", lambda _: tmp_path / "state")
     sides = ["--source", pair.source.conninfo(), "--target", pair.target.conninfo()]
     script = tmp_path / "mend.sql"
     refused = CliRunner().invoke(app, ["verify", "repair", *sides, "--script", str(script)])
