@@ -124,6 +124,12 @@ def test_what_lies_before_a_gap_and_after_the_next_backup_can_be_restored() -> N
     assert plan_restore(target_of(lsn=str(lsn(7.0))), broken, nowhere).backup.id == "b1"
 
 
+def test_of_two_gaps_the_one_behind_the_newest_backup_is_named() -> None:
+    broken = facts(backup(0, 2), backup(1, 6), segments={1: [2, 3, 5, 6, 7, 9, 10]})
+    with pytest.raises(RefusedError, match="000000010000000000000008 is missing"):
+        plan_restore(at(5), broken, nowhere)
+
+
 def test_recovery_follows_the_history_over_a_failover() -> None:
     """The new primary left timeline 1 in segment 4, which both timelines have."""
     crossing = facts(

@@ -133,7 +133,8 @@ def plan_restore(
         position = _position(target, facts, backup, reach, located)
         if position is not None:
             return _plan(facts, backup, target, limits, position)
-        gap = reach if _is_broken(reach, facts) else gap
+        # The nearest one is in the way; behind it there may be others, from long ago.
+        gap = gap or (reach if _is_broken(reach, facts) else None)
     raise _unreachable(target, facts, limits, gap)
 
 

@@ -43,9 +43,18 @@ def damage_page(stage: Stage, primary: Member) -> Struck:
     wait_until(lambda: _streams(stage, victim.name), f"{victim.name} to follow", _PATIENCE)
     told = _read(stage, victim.name)
     seen_by = wait_until(lambda: damaged_members(stage.service) or "nobody", "the alarm", 5)
+    damaged = next(one.pid for one in stage.service.status().members if one.name == victim.name)
     stage.wounds.heal()
     healed_at = time.time()
-    wait_until(lambda: _streams(stage, victim.name), f"{victim.name} to follow", _PATIENCE)
+    # For a moment the damaged one still follows.
+    wait_until(
+        lambda: (
+            has_returned(stage.service.status(), victim.name, damaged or 0)
+            and _streams(stage, victim.name)
+        ),
+        f"{victim.name} to follow, copied anew",
+        _PATIENCE,
+    )
     after = _read(stage, victim.name)
     with connect(stage.service.writer(), purpose="drill") as connection:
         connection.execute(f"DROP TABLE {TABLE}")
