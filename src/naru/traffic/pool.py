@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from signal import Signals
 
-from naru.errors import MissingToolError, UnreachableError
+from naru.errors import MissingToolError, NaruError, UnreachableError
 from naru.ground import Ground, OpenSession, Program
 from naru.postgres import Dsn, scram_secret
 from naru.service import Service
@@ -25,6 +25,7 @@ from naru.traffic.users import parse_users, read_secrets, render_users
 
 ADMIN = "naru_pool_admin"
 START_SECONDS = 20
+_RELOAD_SECONDS = 1.0
 
 _SETTINGS = """\
 ;; Written by naru at every start. Where databases point stands in the included file.
@@ -129,7 +130,7 @@ class Pool:
         )
         if was_running:
             # By signal, since its console may not speak TLS before it has read this.
-            self.reload()
+            self._ground.kill(self.PROGRAM, Signals.SIGHUP)
         self._ground.wait(self.PROGRAM, self._answers, "the pool to answer", START_SECONDS)
         self._reload()
 
@@ -139,8 +140,19 @@ class Pool:
         return self._ground.pid(self.PROGRAM) is not None
 
     def reload(self) -> None:
-        """Have it read its settings and its certificate anew; clients stay connected."""
-        if self.is_running:
+        """Have it read its settings and its certificate anew; clients stay connected.
+
+        For a new certificate PgBouncer gives up its connections to servers. It would tell a client
+        that a login it was at has failed; so clients are held meanwhile, for some milliseconds.
+        """
+        if not self.is_running:
+            return
+        try:
+            with self.hold(Service(self._spec, self._ground), _RELOAD_SECONDS) as hold:
+                hold.pause()
+                self._reload()
+        except NaruError:
+            # A long transaction, or a certificate that has expired: better so than not at all.
             self._ground.kill(self.PROGRAM, Signals.SIGHUP)
 
     def stop(self) -> None:
